@@ -1,0 +1,111 @@
+"""The command line: five verbs, ``audit`` which is all of them, and a few questions.
+
+Heavy libraries are imported by the verb that needs them, so that ``--help`` answers at once.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from clipbatch import __version__
+from clipbatch.errors import ClipbatchError, ExitCode
+
+VERBS: Final = {
+    "collect": "list the source and bring the catalog up to date",
+    "embed": "embed what is missing, clean and with noise",
+    "index": "verify, tag and commit what was embedded",
+    "measure": "answer every analysis for the latest run",
+    "report": "write report.html, audit.json and junit.xml, and judge",
+    "audit": "all five, in order",
+}
+QUESTIONS: Final = {
+    "rejects": "list pictures that cannot be used, with the reason",
+    "runs": "list the committed runs",
+    "show": "print the evidence tables of one analysis",
+}
+EPILOG: Final = """\
+exit codes: 0 passed, 1 the audit failed, 2 could not run, 3 incomplete (run it again)
+
+  clipbatch audit photos/
+  clipbatch audit s3://bucket/photos --set embed.encoder=ViT-B-32 \\
+      --set embed.weights=laion2b_s34b_b79k
+  clipbatch audit --config nightly.toml
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of every command."""
+    top = argparse.ArgumentParser(
+        prog="clipbatch",
+        description="Image collections in; versioned embeddings and an honest audit out.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"clipbatch {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in (VERBS | QUESTIONS).items():
+        command = commands.add_parser(name, help=text, description=text)
+        if name in ("collect", "embed", "audit"):
+            command.add_argument(
+                "source", nargs="?", help="folder, .tar, .parquet or .csv; local or s3://"
+            )
+        if name == "show":
+            command.add_argument("analysis", help="its name, e.g. duplicates")
+        command.add_argument("--config", type=Path, metavar="TOML", help="one table per verb")
+        command.add_argument("--db", metavar="URI", help="the LanceDB database (index.database)")
+        command.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="TABLE.KEY=VALUE",
+            help="override one value of the configuration; may be repeated",
+        )
+        if name in ("report", "audit"):
+            command.add_argument("--out", metavar="DIR", help="for the report (report.folder)")
+        if name in ("measure", "report", "rejects", "show"):
+            command.add_argument("--run", default="", metavar="RUN", help="default: the latest")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    given = parser().parse_args(arguments)
+    try:
+        return _dispatch(given)
+    except ClipbatchError as error:
+        print(f"clipbatch: {_one_line(error)}", file=sys.stderr)
+        return int(error.exit_code)
+    except KeyboardInterrupt:
+        print(
+            "clipbatch: stopped; what was merged is kept: run the same command to go on",
+            file=sys.stderr,
+        )
+        return int(ExitCode.INCOMPLETE)
+
+
+def _dispatch(given: argparse.Namespace) -> int:
+    from clipbatch import config
+
+    overrides = list(given.set)
+    named = (("source", "collect.source"), ("db", "index.database"), ("out", "report.folder"))
+    for option, key in named:
+        if getattr(given, option, None):
+            overrides.append(f"{key}={getattr(given, option)}")
+    loaded = config.load(given.config, overrides)
+    if given.command in VERBS:
+        from clipbatch.runtime import verbs
+
+        return int(verbs.run(given.command, loaded, getattr(given, "run", "")))
+    from clipbatch.questions import ASKED
+
+    return ASKED[given.command](loaded, given)
+
+
+def _one_line(error: ClipbatchError) -> str:
+    return " ".join(str(error).split())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

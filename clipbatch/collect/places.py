@@ -1,0 +1,121 @@
+"""Opening one place, and finding the containers of a source."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from clipbatch import storage
+from clipbatch.collect.base import Place
+from clipbatch.config import CollectConfig
+from clipbatch.errors import BadImage, ConfigError, Reason
+from clipbatch.storage import Object
+
+
+def open_place(root: str, uri: str, place: Place, config: CollectConfig) -> bytes | BadImage:
+    """Read the bytes of one image: the whole file ``uri``, or the span of it that the place names.
+
+    A whole file must have the size that its listing saw; a span must lie inside its container.
+    """
+    span = None if place.offset is None else (place.offset, place.size)
+    try:
+        data = storage.read(
+            root, uri, span=span, max_bytes=config.max_bytes, timeout_s=config.timeout_s
+        )
+    except BadImage as error:
+        return error.with_traceback(None)
+    if span is not None and len(data) < place.size:
+        return BadImage(
+            Reason.DAMAGED_CONTAINER,
+            f"its container ends after {len(data)} of its {place.size} bytes",
+        )
+    if span is None and place.size >= 0 and len(data) != place.size:
+        return BadImage(
+            Reason.CHANGED,
+            f"{len(data)} bytes when opened, {place.size} when listed; run again to take it",
+        )
+    return data
+
+
+@dataclass(frozen=True)
+class Containers:
+    """The tar or parquet files of a source: one, those of a folder, or those of a pattern.
+
+    Attributes:
+        root: what their uris are relative to.
+        suffixes: lower-case endings that count.
+        name: the relative uri of the one file, or "".
+        pattern: a glob whose parts each match one part of the path, or "".
+    """
+
+    root: str
+    suffixes: tuple[str, ...]
+    name: str = ""
+    pattern: str = ""
+
+    def files(self, timeout_s: float) -> Iterator[Object]:
+        """List the containers lazily.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        if self.name:
+            try:
+                yield storage.status(self.root, self.name, timeout_s)
+            except BadImage as error:
+                raise ConfigError(
+                    f"collect.source: {storage.redact(self.root)}/{self.name}: {error.message}"
+                ) from error
+            return
+        seen = matched = 0
+        for found in storage.walk(self.root, timeout_s):
+            seen += 1
+            if self._is_wanted(storage.text_of(found.uri)):
+                matched += 1
+                yield found
+        if not matched:
+            where = storage.join(storage.redact(self.root), self.pattern or "*")
+            raise ConfigError(
+                f"collect.source: {where}: got {seen} other files, expected at least one that "
+                f"ends in {' or '.join(self.suffixes)}"
+            )
+
+    def _is_wanted(self, name: str) -> bool:
+        if not self.pattern:
+            return name.lower().endswith(self.suffixes)
+        parts = len(PurePosixPath(name).parts) == len(PurePosixPath(self.pattern).parts)
+        return parts and PurePosixPath(name).match(self.pattern)
+
+
+def containers(source: str, suffixes: tuple[str, ...], timeout_s: float) -> Containers:
+    """Read a source as one container, a folder of them, or a pattern.
+
+    Raises:
+        ConfigError: it does not exist.
+    """
+    match storage.kind(source, timeout_s):
+        case "file":
+            root, name = storage.split(source)
+            return Containers(root, suffixes, name=name)
+        case "folder":
+            return Containers(source, suffixes)
+    root, pattern = split_pattern(source)
+    if not pattern or storage.kind(root, timeout_s) != "folder":
+        raise missing(source)
+    return Containers(root, suffixes, pattern=pattern)
+
+
+def split_pattern(source: str) -> tuple[str, str]:
+    """Split ``shards/*.tar`` into the plain folder and the pattern; no pattern gives ""."""
+    parts = source.split("/")
+    first = next((i for i, part in enumerate(parts) if set(part) & set("*?[")), len(parts))
+    return "/".join(parts[:first]) or ("/" if source.startswith("/") else "."), "/".join(
+        parts[first:]
+    )
+
+
+def missing(source: str) -> ConfigError:
+    """Return the error for a source that does not exist."""
+    return ConfigError(
+        f"collect.source: {storage.redact(source)} does not exist; expected a folder, .tar, "
+        ".parquet or .csv, local or s3://; check the spelling"
+    )

@@ -1,0 +1,1 @@
+"""The Lance tables: create, merge, verify, tag, commit a run, keep in shape, search."""

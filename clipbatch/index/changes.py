@@ -1,0 +1,71 @@
+"""What is new, changed, relabelled, back or gone since the catalog was last brought up to date?"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pyarrow as pa
+
+from clipbatch import schema
+from clipbatch.index import table
+from clipbatch.index.ledger import connection, slices
+
+_KINDS: Final = """
+create temp view changed as
+with listing as (select distinct on (uri) * from listed),
+joined as (
+  select listing.*, old.uri as old_uri, old.size as old_size, old.stamp as old_stamp,
+    old."offset" as old_offset, old.label as old_label, old.labels as old_labels,
+    old.split as old_split, old.caption as old_caption, old.content_id, old.status, old.reason,
+    old.message, old.attempts, old.first_run, old.changed_run, old.gone_run
+  from listing full join old on listing.uri = old.uri
+)
+select *, case
+    when uri is null then case when status = 'gone' then 'same' else 'gone' end
+    when old_uri is null then 'new'
+    when size != old_size or stamp != old_stamp then 'changed'
+    when status = 'gone' then 'back'
+    when status = 'bad' and reason in ('vanished', 'changed', 'unreadable', 'timed_out',
+      'damaged_container') then 'retried'
+    when label is distinct from old_label or labels is distinct from old_labels
+      or split is distinct from old_split or caption is distinct from old_caption
+      or "offset" is distinct from old_offset then 'relabelled'
+    else 'same' end as change
+from joined
+"""
+
+# The catalog row as it shall be. A gone picture keeps what was known of it.
+_ROWS: Final = """
+select coalesce(uri, old_uri) as uri,
+  case when change = 'gone' then old_size else size end as size,
+  case when change = 'gone' then old_stamp else stamp end as stamp,
+  case when change = 'gone' then old_offset else "offset" end as "offset",
+  case when change in ('new', 'changed', 'retried') then null else content_id end as content_id,
+  case when change = 'gone' then old_label else label end as label,
+  case when change = 'gone' then old_labels else labels end as labels,
+  case when change = 'gone' then old_split else split end as split,
+  case when change = 'gone' then old_caption else caption end as caption,
+  case change when 'gone' then 'gone' when 'relabelled' then status else 'pending' end as status,
+  case when change in ('gone', 'relabelled') then reason end as reason,
+  case when change in ('gone', 'relabelled') then message end as message,
+  case when change in ('new', 'changed') then 0 else attempts end::int as attempts,
+  coalesce(first_run, $run) as first_run,
+  $run as changed_run,
+  case change when 'gone' then $run end as gone_run,
+  change
+from changed where change != 'same'
+"""
+
+
+def changes(database: str, listed: pa.RecordBatchReader, run_id: str) -> Iterator[pa.Table]:
+    """Compare a listing with the catalog; yields slices of the catalog rows that differ.
+
+    Columns: the catalog's, as they shall be, and ``change``: new, changed (other bytes), retried
+    (a failure that may have passed), relabelled, back (was gone, same stamp) or gone.
+    """
+    catalog = table.batches(database, schema.CATALOG, schema.CATALOG_SCHEMA.names)
+    with connection() as db:
+        db.register("listed", listed)
+        db.register("catalog", catalog)
+        db.execute("create temp table old as select * from catalog")
+        db.execute(_KINDS)
+        yield from slices(db, _ROWS, {"run": run_id})

@@ -1,0 +1,75 @@
+"""Where an encoder's vectors go: one table, or a second one for noise of another kind."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from clipbatch import schema
+from clipbatch.config import Config
+from clipbatch.embed.encoder import EncoderSpec
+from clipbatch.embed.noise import NoiseSettings
+from clipbatch.errors import ConfigError
+from clipbatch.index import table
+from clipbatch.index.wanted import Wanted
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The tables of one encoder and what is pinned with them.
+
+    Attributes:
+        tables: variant -> table name.
+        batch_size: of every forward pass into them.
+    """
+
+    tables: dict[int, str]
+    batch_size: int
+
+    def wanted(self, config: Config) -> Wanted:
+        """Return which keys the configuration wants in these tables."""
+        noise = (config.embed.noise_all_below, config.embed.noise_per_class)
+        return Wanted(config.index.database, self.tables, noise, config.collect.seed)
+
+
+def noise_settings(config: Config) -> NoiseSettings:
+    """Return the noise that the configuration names."""
+    return NoiseSettings(
+        units=config.embed.noise_units, levels=config.embed.levels, seed=config.collect.seed
+    )
+
+
+def find(config: Config, spec: EncoderSpec) -> Stores | None:
+    """Return the encoder's tables if they exist."""
+    database = config.index.database
+    clean = schema.vectors_table(spec.slug)
+    if not table.exists(database, clean):
+        return None
+    pinned = table.pinned(database, clean)
+    noisy = _noisy(clean, pinned, noise_settings(config))
+    if noisy != clean:
+        create(config, spec, noisy, int(pinned["batch_size"]))
+    tables = {schema.variant(level): noisy for level in config.embed.levels}
+    return Stores({schema.CLEAN: clean} | tables, int(pinned["batch_size"]))
+
+
+def _noisy(clean: str, pinned: dict[str, Any], noise: NoiseSettings) -> str:
+    """Two noises never share a key, and another noise never costs the clean vectors again."""
+    same = pinned["noise"] == noise.fingerprint()
+    return clean if same else f"{clean}__noise_{noise.fingerprint()}"
+
+
+def create(config: Config, spec: EncoderSpec, name: str, batch_size: int) -> None:
+    """Create a table of vectors, with what belongs to it for good."""
+    if spec.dim < 1:
+        raise ConfigError(f"{spec.name}: got vectors of length {spec.dim}, expected 1 or more")
+    noise = noise_settings(config)
+    pinned = {
+        "encoder": spec.name,
+        "weights": spec.weights,
+        "batch_size": str(batch_size),
+        "noise": noise.fingerprint(),
+        "noise_units": noise.units,
+        "noise_generator": noise.generator,
+        "seed": str(noise.seed),
+    }
+    columns = schema.vectors_schema(spec.dim, config.embed.dtype)
+    table.create(config.index.database, name, columns, pinned)

@@ -1,0 +1,210 @@
+"""Create, open, merge and tag one Lance table, in the ways that were seen to lose nothing.
+
+Every write is a merge on the declared primary key: repeated after any error, an unknown commit
+result included, it neither loses nor repeats a row. Appends and indexes on keys are never used.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import lance
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clipbatch import schema
+from clipbatch.errors import ConfigError, ContractBroken, Transient
+
+T = TypeVar("T")
+
+ATTEMPTS: Final = 5
+_VERSION_KEY: Final = "clipbatch.schema"
+_PINNED_KEY: Final = "clipbatch."
+
+
+def path(database: str, name: str) -> str:
+    """Return where LanceDB keeps a table."""
+    return f"{database.rstrip('/')}/{name}.lance"
+
+
+def exists(database: str, name: str) -> bool:
+    """Tell whether a table is there."""
+    try:
+        lance.dataset(path(database, name))
+    except (ValueError, FileNotFoundError):
+        return False
+    return True
+
+
+def create(
+    database: str, name: str, table_schema: pa.Schema, pinned: Mapping[str, str] | None = None
+) -> None:
+    """Create an empty table unless it is there; then it must be the same kind of table.
+
+    Args:
+        database: folder or prefix.
+        name: of the table.
+        table_schema: its columns.
+        pinned: facts that belong to the table for good (seed, batch shape, noise). Only the first
+            creator's count: read them back with ``pinned``.
+
+    Raises:
+        ConfigError: the table there has another schema or schema version.
+    """
+    facts = {_VERSION_KEY: schema.VERSION} | {
+        _PINNED_KEY + key: value for key, value in (pinned or {}).items()
+    }
+    wanted = table_schema.with_metadata(facts)
+    if not exists(database, name):
+        try:
+            lance.write_dataset(
+                wanted.empty_table(),
+                path(database, name),
+                schema=wanted,
+                mode="create",
+                data_storage_version=schema.STORAGE_VERSION,
+            )
+        except (OSError, ValueError) as error:
+            # Another driver may have created it in between; anything else shows on opening.
+            if not exists(database, name):
+                raise ConfigError(
+                    f"{path(database, name)}: cannot be created ({error}); "
+                    "check that index.database can be written"
+                ) from error
+    _check_schema(database, name, wanted)
+
+
+def _check_schema(database: str, name: str, wanted: pa.Schema) -> None:
+    there = open_table(database, name).schema
+    version = (there.metadata or {}).get(_VERSION_KEY.encode(), b"none").decode()
+    if version != schema.VERSION:
+        raise ConfigError(
+            f"{path(database, name)}: got schema version {version}, expected {schema.VERSION}; "
+            "name another index.database, or open this one with the clipbatch that wrote it"
+        )
+    if not there.equals(wanted, check_metadata=False):
+        raise ConfigError(
+            f"{path(database, name)}: got columns {_columns(there)}, expected {_columns(wanted)}; "
+            "name another index.database, or set embed.dtype as the table has it"
+        )
+
+
+def _columns(columns: pa.Schema) -> str:
+    return ", ".join(f"{f.name} {f.type}" for f in columns)
+
+
+def open_table(database: str, name: str, version: int | None = None) -> Any:
+    """Open a table afresh: a stale handle merges against a stale version.
+
+    Raises:
+        ConfigError: there is no such table.
+    """
+    try:
+        return lance.dataset(path(database, name), version=version)
+    except (ValueError, FileNotFoundError) as error:
+        raise ConfigError(
+            f"{path(database, name)}: no such table (version {version or 'latest'}): {error}; "
+            "run `clipbatch audit` first, or check index.database"
+        ) from error
+
+
+def pinned(database: str, name: str) -> dict[str, str]:
+    """Return the facts that the table was created with."""
+    metadata = open_table(database, name).schema.metadata or {}
+    texts = {key.decode(): value.decode() for key, value in metadata.items()}
+    return {
+        key.removeprefix(_PINNED_KEY): value
+        for key, value in texts.items()
+        if key.startswith(_PINNED_KEY)
+    }
+
+
+def keys(table_schema: pa.Schema) -> list[str]:
+    """Return the primary key's columns, in order."""
+    position = b"lance-schema:unenforced-primary-key:position"
+    marked = [f for f in table_schema if position in (f.metadata or {})]
+    return [f.name for f in sorted(marked, key=lambda f: int(f.metadata[position]))]
+
+
+def merge(
+    database: str, name: str, rows: pa.Table, *, update: bool, conflict_retries: int = 30
+) -> int:
+    """Put rows into a table, each key once; returns how many rows are new.
+
+    Args:
+        database: folder or prefix.
+        name: of the table.
+        rows: with the table's columns; a key may not repeat.
+        update: whether rows whose key is there are replaced; else they stay as they are.
+        conflict_retries: how often Lance retries against other writers.
+
+    Raises:
+        ContractBroken: a key repeats within ``rows`` (Lance would insert both).
+        Transient: the merge failed several times.
+    """
+    if rows.num_rows == 0:
+        return 0
+    key = keys(open_table(database, name).schema)
+    distinct = rows.select(key).group_by(key).aggregate([]).num_rows
+    if distinct != rows.num_rows:
+        raise ContractBroken(
+            f"{name}: got {rows.num_rows} rows with {distinct} distinct keys to merge, "
+            "expected each key once; please report this"
+        )
+
+    def attempt() -> int:
+        builder = open_table(database, name).merge_insert(key)
+        if update:
+            builder = builder.when_matched_update_all()
+        builder = builder.when_not_matched_insert_all().use_index(False)
+        result = builder.conflict_retries(conflict_retries).execute(rows)
+        return int(result["num_inserted_rows"])
+
+    return retry(attempt, f"merging {rows.num_rows} rows into {name}")
+
+
+def retry(work: Callable[[], T], what: str) -> T:
+    """Do idempotent work again after any failure of the store, with growing pauses.
+
+    Raises:
+        Transient: it failed every time.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return work()
+        except (OSError, RuntimeError, ValueError) as error:  # Lance raises all three for I/O
+            if attempt == ATTEMPTS - 1:
+                raise Transient(
+                    f"{what} failed {ATTEMPTS} times, last: {error}; "
+                    "see to the store, then run the same command again"
+                ) from error
+            time.sleep(0.2 * 4**attempt)
+    raise AssertionError("unreachable")
+
+
+def tag(database: str, name: str, label: str) -> int:
+    """Name the latest version of a table; returns that version."""
+    dataset = open_table(database, name)
+    version = int(dataset.version)
+    if label not in dataset.tags.list():
+        dataset.tags.create(label, version)
+    return int(dataset.tags.list()[label]["version"])
+
+
+def batches(
+    database: str,
+    name: str,
+    columns: Sequence[str],
+    *,
+    where: str | None = None,
+    version: int | None = None,
+) -> pa.RecordBatchReader:
+    """Stream some columns of a table."""
+    dataset = open_table(database, name, version)
+    reader: pa.RecordBatchReader = dataset.scanner(columns=list(columns), filter=where).to_reader()
+    return reader
+
+
+def sort(rows: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Order rows by some columns, ascending."""
+    return rows.take(pc.sort_indices(rows, sort_keys=[(c, "ascending") for c in columns]))

@@ -1,0 +1,239 @@
+"""Which classes vary along the same directions? Principal angles between class subspaces.
+
+Every subspace is spanned by the same number of contents and has the same dimension, so that pairs
+of classes, the two halves of one class (the floor) and shuffled labels (the control) compare.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipbatch import seeds
+from clipbatch.errors import ConfigError, UnitFailed
+from clipbatch.measure import angles_finding, repeats, subspaces
+from clipbatch.measure.angles_summary import MODES, Summary
+from clipbatch.measure.base import (
+    Analysis,
+    Contents,
+    Finding,
+    Inputs,
+    NextRound,
+    Result,
+    Results,
+    Unit,
+    check_vectors,
+)
+from clipbatch.measure.repeats import CLEAN, Groups
+
+CEILINGS: Final = 16  # pairs of random subspaces a repeat
+NEAREST: Final = 4  # contents of either class shown for a pair
+EVIDENCE_ROWS: Final = 500  # contents of a class searched for them
+ASSUMED_DIM: Final = 2048  # for the estimate only: plan does not see vectors
+ASSUMED_K: Final = 16
+
+
+@dataclass(frozen=True)
+class AnglesParams:
+    """How class subspaces are built and compared.
+
+    Attributes:
+        k: dimension of every subspace; 0 takes the median over classes of the smallest number of
+            principal directions that hold ``share`` of a class's variance. Either way at most
+            half - 1 and half the vectors' length.
+        share: (0, 1].
+        half: contents that span a subspace: half of the smallest class, at most this many.
+        min_class: smaller classes are left out and counted.
+        repeats: how often the contents are drawn again.
+        shown: closest pairs of classes in the tables.
+        evidence: of these, with thumbnails.
+        memory_gb: for one unit.
+    """
+
+    k: int = 0
+    share: float = 0.5
+    half: int = 100
+    min_class: int = 20
+    repeats: int = 20
+    shown: int = 12
+    evidence: int = 4
+    memory_gb: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.share <= 1.0:
+            raise ConfigError(f"measure.angles.share: got {self.share}, expected above 0, to 1")
+        least = {"k": 0, "half": 2, "min_class": 4, "repeats": 2, "shown": 1, "evidence": 0}
+        for name, bound in least.items():
+            if (got := getattr(self, name)) < bound:
+                raise ConfigError(f"measure.angles.{name}: got {got}, expected {bound} or more")
+        if self.memory_gb <= 0:
+            raise ConfigError(
+                f"measure.angles.memory_gb: got {self.memory_gb}, expected a number above 0"
+            )
+
+
+def groups_of(contents: Contents, params: AnglesParams) -> Groups:
+    """Choose the classes that are large enough, and the common size of their halves."""
+    return repeats.groups_of(contents, contents.variants[CLEAN], params.half, params.min_class)
+
+
+def plan(contents: Contents, params: AnglesParams) -> list[Unit]:
+    """Ask every class how many directions it needs.
+
+    Raises:
+        UnitFailed: a later unit would not fit ``memory_gb``.
+    """
+    groups = groups_of(contents, params)
+    if len(groups.names) < 2:
+        return []
+    needed = estimate(len(groups.names), groups.half, params.k or ASSUMED_K)
+    if needed > params.memory_gb * 1e9:
+        raise UnitFailed(
+            f"angles: one repeat over {len(groups.names)} classes needs about "
+            f"{needed / 1e9:.1f} GB, got a limit of {params.memory_gb:g} GB; lower "
+            "measure.angles.half or k, or raise memory_gb"
+        )
+    return [
+        Unit(f"class={name}", repeats.draw(contents, rows, "angles 0", groups.half))
+        for name, rows in zip(groups.names, groups.rows, strict=True)
+    ]
+
+
+def estimate(classes: int, half: int, k: int) -> int:
+    """Bytes a repeat holds: vectors and their shuffle, bases, products of bases."""
+    vectors = 2 * classes * 2 * half * ASSUMED_DIM * 4
+    bases = 2 * classes * 2 * ASSUMED_DIM * k * 8
+    return vectors + bases + 2 * (classes * k) ** 2 * 8
+
+
+def compute(inputs: Inputs, unit: Unit, params: AnglesParams) -> Result:
+    """Answer one unit: a class's dimension, a repeat's angles, or the evidence of a pair."""
+    vectors = inputs.vectors[CLEAN]
+    check_vectors(vectors)
+    with repeats.one_thread():
+        if unit.key.startswith("class="):
+            return {
+                "needed": np.array(subspaces.dimension(vectors, params.share)),
+                "dim": np.array(vectors.shape[1]),
+            }
+        if unit.key.startswith("repeat="):
+            return _repeat(vectors, unit.arguments, inputs.seed)
+        return _nearest(inputs, unit.arguments)
+
+
+def _repeat(vectors: NDArray[np.float32], arguments: Mapping[str, Any], seed: int) -> Result:
+    """Compare all classes once; rows are (class, half, content) in that order."""
+    half, k = int(arguments["half"]), int(arguments["k"])
+    dim = vectors.shape[1]
+    samples = vectors.reshape(-1, 2, half, dim)
+    order = seeds.generator(seed, "shuffle").permutation(len(vectors))
+    shuffled = vectors[order].reshape(samples.shape)
+    result = {}
+    for mode, centre in MODES.items():
+        real = _bases(samples, k, centre=centre)
+        result[f"pairs_{mode}"] = subspaces.all_pairs(real[:, 0])
+        result[f"floor_{mode}"] = subspaces.principal_angles(real[:, 0], real[:, 1])
+        control = _bases(shuffled, k, centre=centre)
+        result[f"shuffled_{mode}"] = subspaces.principal_angles(control[:, 0], control[:, 1])
+    noise = seeds.generator(seed, "ceiling").standard_normal((2, CEILINGS, dim, k))
+    result["ceiling"] = subspaces.principal_angles(*np.linalg.qr(noise).Q)
+    means = samples.mean(axis=2, dtype=np.float64)
+    a, b = np.triu_indices(len(means), 1)
+    result["gap"] = np.linalg.norm(means[a, 0] - means[b, 0], axis=1)
+    result["gap_floor"] = np.linalg.norm(means[:, 0] - means[:, 1], axis=1)
+    return {name: array.astype(np.float32) for name, array in result.items()}
+
+
+def _bases(samples: NDArray[np.float32], k: int, *, centre: bool) -> NDArray[np.float64]:
+    # Class by class, so that only one class is held in double precision.
+    return np.stack([subspaces.bases(group, k, centre=centre) for group in samples])
+
+
+def _nearest(inputs: Inputs, arguments: Mapping[str, Any]) -> Result:
+    """Find the contents of each class that lie nearest to the other's affine subspace."""
+    first, k = int(arguments["first"]), int(arguments["k"])
+    vectors = inputs.vectors[CLEAN].astype(np.float64)
+    parts = {"a": slice(0, first), "b": slice(first, None)}
+    result: dict[str, NDArray[Any]] = {}
+    for mine, other in (("a", "b"), ("b", "a")):
+        mean = vectors[parts[other]].mean(axis=0)
+        basis = subspaces.bases(vectors[parts[other]], k, centre=True)
+        offset = vectors[parts[mine]] - mean
+        away = np.linalg.norm(offset - offset @ basis @ basis.T, axis=1)
+        nearest = np.argsort(away, kind="stable")[:NEAREST]
+        result[f"ids_{mine}"] = inputs.content_id[parts[mine]][nearest]
+        result[f"away_{mine}"] = away[nearest]
+    return result
+
+
+def combine(contents: Contents, results: Results, params: AnglesParams) -> Finding | NextRound:
+    """Choose k, then compare all classes, then find evidence for the closest pairs, then tell."""
+    groups = groups_of(contents, params)
+    notes = repeats.left_out(groups, params.min_class)
+    if len(groups.names) < 2:
+        why = f"two classes of {params.min_class} contents are needed, got {len(groups.names)}"
+        return angles_finding.unanswerable(why, notes)
+    k = common_dimension(groups, results, params)
+    if k < 1:
+        return angles_finding.unanswerable("no class varies in a direction of its own", notes)
+    keys = [f"repeat={repeat}" for repeat in range(params.repeats)]
+    if missing := [r for r, key in enumerate(keys) if key not in results]:
+        return NextRound([_repeat_unit(contents, groups, r, k) for r in missing])
+    summary = Summary.of(groups, [results[key] for key in keys])
+    if len(summary.names) < 2:
+        return angles_finding.unanswerable(f"fewer than two classes span {k} directions", notes)
+    pairs = [summary.pair(i) for i in summary.closest("affine")[: params.evidence]]
+    units = _evidence_units(contents, groups, pairs, k)
+    if missing_evidence := [unit for unit in units if unit.key not in results]:
+        return NextRound(missing_evidence)
+    nearest = [results[unit.key] for unit in units]
+    return angles_finding.tell(summary, params.shown, notes, list(zip(pairs, nearest, strict=True)))
+
+
+def common_dimension(groups: Groups, results: Results, params: AnglesParams) -> int:
+    """Choose one dimension for all classes; 0 where the question has no answer."""
+    answers = [results[f"class={name}"] for name in groups.names]
+    needed = sorted(int(answer["needed"]) for answer in answers if answer["needed"] > 0)
+    if not needed:
+        return 0
+    # Two subspaces of more than half the dimensions always meet: their smallest angle is 0.
+    cap = min(groups.half - 1, int(answers[0]["dim"]) // 2)
+    return min(params.k or needed[(len(needed) - 1) // 2], cap)
+
+
+def _repeat_unit(contents: Contents, groups: Groups, repeat: int, k: int) -> Unit:
+    drawn = [
+        repeats.draw(contents, rows, f"angles {repeat}", 2 * groups.half) for rows in groups.rows
+    ]
+    return Unit(
+        f"repeat={repeat}",
+        np.concatenate(drawn),
+        arguments={"half": groups.half, "k": k},
+        memory=estimate(len(groups.names), groups.half, k),
+    )
+
+
+def _evidence_units(
+    contents: Contents, groups: Groups, pairs: Sequence[tuple[str, str]], k: int
+) -> list[Unit]:
+    units = []
+    rows = dict(zip(groups.names, groups.rows, strict=True))
+    for a, b in pairs:
+        drawn = [repeats.draw(contents, rows[name], "angles 0", EVIDENCE_ROWS) for name in (a, b)]
+        arguments = {"first": len(drawn[0]), "k": k}
+        units.append(Unit(f"pair={a!r},{b!r}", np.concatenate(drawn), arguments=arguments))
+    return units
+
+
+ANALYSIS: Final = Analysis(
+    name="angles",
+    version=1,
+    params=AnglesParams,
+    plan=plan,
+    compute=compute,
+    combine=combine,
+    needs_labels=True,
+    names_positions=False,
+)

@@ -1,0 +1,132 @@
+"""The diagrams of all repeats of one scope: lifetimes, distances, and what stands above chance."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipbatch.measure import diagrams, repeats
+from clipbatch.measure.base import Result
+from clipbatch.measure.diagrams import Diagram
+from clipbatch.measure.repeats import CLEAN
+
+Array = NDArray[np.float64]
+
+METRICS: Final = ("bottleneck", "wasserstein")
+AGAIN: Final = "again"  # the second, disjoint clean subsample
+NULL: Final = "null"  # the featureless cloud
+
+
+def pairs_of(noisy: Sequence[int]) -> list[tuple[str, str]]:
+    """Name the pairs of clouds whose diagrams are compared.
+
+    Clean against itself drawn again (the floor), against the featureless cloud, and, for every
+    noisy variant, against the same contents (paired) and against others (disjoint).
+    """
+    clean = str(CLEAN)
+    levels = [str(variant) for variant in noisy]
+    return [
+        (clean, AGAIN),
+        (clean, NULL),
+        *((clean, level) for level in levels),
+        *((AGAIN, level) for level in levels),
+    ]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """R repeats over one scope.
+
+    Attributes:
+        name: of the scope.
+        size: points of a cloud.
+        noisy: the noisy variants, ascending.
+        found: R results of the analysis's units.
+    """
+
+    name: str
+    size: int
+    noisy: tuple[int, ...]
+    found: tuple[Result, ...]
+
+    @property
+    def dims(self) -> range:
+        """The dimensions of homology that were computed."""
+        return range(2 if "h1 0" in self.found[0] else 1)
+
+    @property
+    def measured(self) -> bool:
+        """Whether distances were computed."""
+        return METRICS[0] in self.found[0]
+
+    @property
+    def unit_length(self) -> bool:
+        """Whether all vectors have length 1, so that distances are chords."""
+        return all(bool(result["unit_length"]) for result in self.found)
+
+    def diagram(self, dim: int, cloud: str, repeat: int = 0) -> Diagram:
+        """Return a diagram, (B, 2)."""
+        return self.found[repeat][f"h{dim} {cloud}"].astype(np.float64)
+
+    def _lives(self, dim: int, cloud: str) -> list[Array]:
+        every = range(len(self.found))
+        return [diagrams.lifetimes(self.diagram(dim, cloud, repeat)) for repeat in every]
+
+    def total(self, dim: int, cloud: str) -> Array:
+        """Sum of lifetimes per repeat, (R,)."""
+        return np.array([lives.sum() for lives in self._lives(dim, cloud)])
+
+    def longest(self, dim: int, cloud: str) -> Array:
+        """Longest lifetime per repeat, (R,); 0 without bars."""
+        return np.array([lives.max(initial=0.0) for lives in self._lives(dim, cloud)])
+
+    def distance(self, metric: str, dim: int, first: str, second: str) -> Array:
+        """Distance between two clouds' diagrams per repeat, (R,); NaN where not computed."""
+        if not self.measured:
+            return np.full(len(self.found), np.nan)
+        row = pairs_of(self.noisy).index((first, second))
+        return np.array([result[metric][row, dim] for result in self.found])
+
+    def floor(self, metric: str, dim: int) -> Array:
+        """Distance between two disjoint clean subsamples per repeat, (R,)."""
+        return self.distance(metric, dim, str(CLEAN), AGAIN)
+
+    def null(self, metric: str, dim: int) -> Array:
+        """Distance of the clean diagram to the featureless cloud's per repeat, (R,)."""
+        return self.distance(metric, dim, str(CLEAN), NULL)
+
+    def paired(self, metric: str, dim: int, variant: int) -> Array:
+        """Distance clean to noisy of the same contents per repeat, (R,); of clean itself 0."""
+        if variant == CLEAN:
+            return np.zeros(len(self.found))
+        return self.distance(metric, dim, str(CLEAN), str(variant))
+
+    def disjoint(self, metric: str, dim: int, variant: int) -> Array:
+        """Distance clean to noisy of other contents per repeat, (R,); of clean itself the floor."""
+        if variant == CLEAN:
+            return self.floor(metric, dim)
+        return self.distance(metric, dim, AGAIN, str(variant))
+
+    def bars_above_floor(self, dim: int) -> Array:
+        """How many clean bars, (R,), are longer than twice the floor's bottleneck distance?
+
+        A shorter bar may be matched to the diagonal between two clean subsamples, so sampling
+        alone can make it vanish (the rule of Fasy et al. 2014, with our floor for their band).
+        """
+        _, _, top = repeats.spread(self.floor("bottleneck", dim))
+        if top is None:
+            return np.full(len(self.found), np.nan)
+        return np.array([(lives > 2 * top).sum() for lives in self._lives(dim, str(CLEAN))])
+
+    def above_null(self, dim: int) -> Array:
+        """How much longer is the longest clean bar than the null's? (R,)."""
+        return self.longest(dim, str(CLEAN)) - self.longest(dim, NULL)
+
+    def beyond_floor(self, dim: int) -> tuple[int, ...]:
+        """At which variants does the disjoint Wasserstein distance exceed the floor's top?"""
+        _, _, top = repeats.spread(self.floor("wasserstein", dim))
+        if top is None:
+            return ()
+        return tuple(v for v in self.noisy if np.median(self.disjoint("wasserstein", dim, v)) > top)

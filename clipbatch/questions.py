@@ -1,0 +1,94 @@
+"""Questions that the tables answer without work: rejects, runs, and the evidence of an analysis."""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from clipbatch import schema
+from clipbatch.config import Config
+from clipbatch.errors import ConfigError, ExitCode
+from clipbatch.index import runs, table
+from clipbatch.measure import store
+
+
+def _write(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+    """Write CSV; a cell that a spreadsheet would run as a formula is made text."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(header)
+    count = 0
+    for count, row in enumerate(rows, start=1):
+        writer.writerow([_harmless(cell) for cell in row])
+    return count
+
+
+def _harmless(cell: Any) -> Any:
+    if isinstance(cell, str):
+        printable = "".join(c if c.isprintable() else " " for c in cell)
+        return f"'{printable}" if printable[:1] in tuple("=+-@") else printable
+    return cell
+
+
+def rejects(config: Config, given: argparse.Namespace) -> int:
+    """List the pictures that cannot be used, with their reason codes, as CSV."""
+    database = config.index.database
+    version = (
+        runs.find(database, given.run).tables.get(schema.CATALOG) if given.run else None
+    )
+    columns = ["uri", "reason", "message", "attempts", "changed_run"]
+    where = f"status = '{schema.BAD}'"
+    found = table.batches(database, schema.CATALOG, columns, where=where, version=version)
+    rows = (
+        tuple(row.values()) for batch in found for row in batch.to_pylist()
+    )
+    count = _write(columns, sorted(rows))
+    print(f"{count} pictures cannot be used", file=sys.stderr)
+    return int(ExitCode.PASSED)
+
+
+def runs_(config: Config, _given: argparse.Namespace) -> int:
+    """List the committed runs, oldest first, as CSV."""
+    header = ["run", "state", "verdict", "encoder", "images", "contents", "bad", "started"]
+    _write(
+        header,
+        (
+            (
+                run.run_id,
+                run.state,
+                run.verdict,
+                run.encoder,
+                *(run.counts.get(name) for name in ("images", "contents", "bad")),
+                f"{run.started:%Y-%m-%d %H:%M:%S}",
+            )
+            for run in runs.history(config.index.database)
+        ),
+    )
+    return int(ExitCode.PASSED)
+
+
+def show(config: Config, given: argparse.Namespace) -> int:
+    """Print the numbers and evidence tables of one analysis of a run, as CSV."""
+    database = config.index.database
+    run = runs.find(database, given.run)
+    key = run.fingerprints.get(given.analysis)
+    if key is None:
+        known = ", ".join(run.fingerprints) or "none: run `clipbatch measure`"
+        raise ConfigError(f"run {run.run_id}: no analysis {given.analysis!r}; known: {known}")
+    where = f"fingerprint = '{key}' and unit = ''"
+    rows = table.open_table(database, schema.FINDINGS).to_table(["result"], filter=where)
+    if not rows.num_rows:
+        raise ConfigError(f"run {run.run_id}: {given.analysis} has no finding: {key}")
+    finding = store.finding_from_bytes(rows["result"][0].as_py())
+    print(f"# {finding.headline}")
+    _write(
+        ["number", "value", "unit", "low", "high", "interval", "note"],
+        ((n.name, n.value, n.unit, n.low, n.high, n.interval, n.note) for n in finding.numbers),
+    )
+    for shown in finding.tables:
+        print(f"\n# {_harmless(shown.title)}")
+        _write(list(shown.columns), zip(*shown.columns.values(), strict=True))
+    return int(ExitCode.PASSED)
+
+
+ASKED = {"rejects": rejects, "runs": runs_, "show": show}

@@ -1,0 +1,145 @@
+"""Findings of a run to report.html, audit.json and junit.xml, and the verdict as an exit code."""
+
+from dataclasses import fields
+from typing import Any, Final
+
+import pyarrow as pa
+
+from clipbatch import schema, storage
+from clipbatch.collect import open_source
+from clipbatch.collect.decode import decode
+from clipbatch.config import Config
+from clipbatch.errors import BadImage, ConfigError, ExitCode
+from clipbatch.index import ledger, runs, table
+from clipbatch.index.runs import Run
+from clipbatch.measure import store
+from clipbatch.measure.base import Finding
+from clipbatch.progress import say
+from clipbatch.report import audit, gate, junit, page
+from clipbatch.report.model import SKIPPED, Report, RunRecord
+from clipbatch.report.thumbnails import thumbnail
+
+FAILED: Final = "failed:"
+
+
+def build(config: Config, run: Run) -> ExitCode:
+    """Judge a measured run and write its report.
+
+    Raises:
+        ConfigError: the run was not measured yet.
+    """
+    database = config.index.database
+    findings, failed = _answers(database, run)
+    earlier = runs.baseline(database, run)
+    before = (earlier.run_id, gate.baseline_values(earlier.checks)) if earlier else ("", {})
+    report = gate.judge(
+        _record(config, run),
+        gate.Facts(findings=findings, counts=run.counts, failed=failed),
+        gate.merged_checks(config.report.checks),
+        before,
+        incomplete=bool(run.counts.get("pending")),
+    )
+    _write(config, report)
+    checks = [audit.check_to_json(check) for check in report.checks]
+    runs.save(
+        database,
+        runs.finish(run, state="reported", checks=checks, verdict=str(report.verdict)),
+    )
+    _say(config, report)
+    return report.exit_code
+
+
+def _answers(database: str, run: Run) -> tuple[dict[str, Finding], dict[str, str]]:
+    """Return analysis -> finding, and analysis -> why there is none."""
+    if run.state not in ("measured", "reported"):
+        raise ConfigError(
+            f"run {run.run_id}: got no findings, expected some; run `clipbatch measure` first"
+        )
+    failed = {
+        name: text for name, text in run.fingerprints.items() if text.startswith((SKIPPED, FAILED))
+    }
+    keys = {text: name for name, text in run.fingerprints.items() if name not in failed}
+    names = ", ".join(f"'{key}'" for key in keys) or "''"
+    stored = table.batches(
+        database,
+        schema.FINDINGS,
+        ["fingerprint", "result"],
+        where=f"unit = '' and fingerprint in ({names})",
+    )
+    found = {
+        keys[row["fingerprint"]]: store.finding_from_bytes(row["result"])
+        for batch in stored
+        for row in batch.to_pylist()
+    }
+    return {name: found[name] for name in run.fingerprints if name in found}, failed
+
+
+def _record(config: Config, run: Run) -> RunRecord:
+    shared = {f.name for f in fields(RunRecord)} & {f.name for f in fields(Run)}
+    facts: dict[str, Any] = {name: getattr(run, name) for name in shared}
+    return RunRecord(**facts, database=storage.redact(config.index.database))
+
+
+def _write(config: Config, report: Report) -> None:
+    folder = config.report.folder
+    pictures = _thumbnails(config, report)
+    files = {
+        "report.html": page.render(report, pictures, config.report.evidence),
+        "audit.json": audit.render(report),
+        "junit.xml": junit.render(report),
+    }
+    for name, data in files.items():
+        storage.write_atomic(storage.join(folder, name), data)
+
+
+def _say(config: Config, report: Report) -> None:
+    for check in report.checks:
+        if check.status != "pass":
+            say("report", f"{check.status}: {check.number} = {check.value} ({check.name})")
+    for name, reason in report.failed.items():
+        say("report", f"{name}: {reason}")
+    say("report", f"{str(report.verdict).upper()}, exit code {int(report.exit_code)}")
+    say("report", storage.join(config.report.folder, "report.html"))
+
+
+def _thumbnails(config: Config, report: Report) -> dict[str, bytes]:
+    """Return JPEGs of the evidence; each picture is opened once and then kept in a table."""
+    database = config.index.database
+    shown = {
+        content
+        for finding in report.findings.values()
+        for group in finding.evidence[: config.report.evidence]
+        for content in group.content_ids
+    }
+    table.create(database, schema.THUMBNAILS, schema.THUMBNAILS_SCHEMA)
+    kept = {
+        row["content_id"]: row["jpeg"]
+        for batch in table.batches(database, schema.THUMBNAILS, ["content_id", "jpeg"])
+        for row in batch.to_pylist()
+        if row["content_id"] in shown
+    }
+    made = _open(config, sorted(shown - kept.keys()))
+    rows = pa.table([list(made), list(made.values())], schema=schema.THUMBNAILS_SCHEMA)
+    table.merge(database, schema.THUMBNAILS, rows, update=True)
+    return kept | made
+
+
+def _open(config: Config, content_ids: list[str]) -> dict[str, bytes]:
+    if not content_ids:
+        return {}
+    places = ledger.places(config.index.database, content_ids)
+    try:
+        source = open_source(config.collect)
+    except ConfigError as error:
+        say("report", f"no thumbnails: {error}")
+        return {}
+    made = {}
+    for content, data in zip(places, source.read(list(places.values())), strict=True):
+        if isinstance(data, BadImage):
+            continue
+        try:
+            made[content] = thumbnail(decode(data, max_pixels=config.collect.max_pixels).pixels)
+        except BadImage:
+            continue
+    say("report", f"{len(made)} pictures opened for thumbnails")
+    return made

@@ -1,0 +1,159 @@
+"""Source to catalog: list, compare, open what is new or changed, and name its content."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from clipbatch import schema, storage
+from clipbatch.collect import open_source
+from clipbatch.collect.base import Place, Source
+from clipbatch.collect.listing import Listing, first_entries
+from clipbatch.config import Config
+from clipbatch.errors import BadImage, Incomplete, Reason
+from clipbatch.index import ledger, table
+from clipbatch.index.changes import changes
+from clipbatch.progress import Progress, say
+from clipbatch.runtime.session import Session
+from clipbatch.runtime.stream import stream
+
+BLOCK = 256  # pictures a task opens
+FLUSH_S = 20.0  # a crash loses at most this much opening
+
+
+def collect(config: Config, session: Session, run_id: str) -> dict[str, int]:
+    """Bring the catalog up to date with the source.
+
+    Returns:
+        Counts: listed, new, changed, retried, relabelled, back, gone, opened, and renamed (new here
+        with the content of a gone one; counted among both).
+    """
+    database = config.index.database
+    source = open_source(config.collect)
+    entries = first_entries(source, config)
+    storage.probe(database)
+    table.create(database, schema.CATALOG, schema.CATALOG_SCHEMA)
+    table.create(database, schema.CONTENTS, schema.CONTENTS_SCHEMA)
+    counts = dict.fromkeys(("new", "changed", "retried", "relabelled", "back", "gone"), 0)
+    progress = Progress("collect", "listed")
+    listing = Listing(entries, progress)
+    try:
+        for changed in changes(database, listing.reader, run_id):
+            for kind in changed.column("change").to_pylist():
+                counts[kind] += 1
+            _merge(config, changed.drop_columns("change"))
+    except duckdb.Error as error:  # a source's own error, wrapped
+        raise listing.error or error from None
+    counts["listed"] = progress.done
+    told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
+    say("collect", told)
+    counts["opened"] = _open_all(config, session, source)
+    counts["renamed"] = ledger.renamed(database, run_id) if counts["gone"] else 0
+    return counts
+
+
+def _merge(config: Config, rows: pa.Table) -> None:
+    table.merge(
+        config.index.database,
+        schema.CATALOG,
+        rows.cast(schema.CATALOG_SCHEMA),
+        update=True,
+        conflict_retries=config.index.conflict_retries,
+    )
+
+
+def _open_all(config: Config, session: Session, source: Source) -> int:
+    """Open every picture without a content_id; passes repeat until none is left."""
+    progress = Progress("collect", "opened")
+    opened = 0
+    for _ in range(config.embed.max_passes):
+        failure: Exception | None = None
+        for rows in ledger.unopened(config.index.database):
+            session.ensure()
+            try:
+                opened += _open(config, source, rows, progress)
+            except Incomplete as error:
+                failure = error
+        if failure is None:
+            break
+    else:
+        raise Incomplete(f"pictures are left unopened: {failure}; run the same command again")
+    if opened:
+        progress.close()
+    return opened
+
+
+def _open(config: Config, source: Source, rows: pa.Table, progress: Progress) -> int:
+    """Open one slice of the catalog on Ray and merge what was found, as it arrives."""
+    by_uri = {row["uri"]: row for row in rows.to_pylist()}
+    places = rows.select(["uri", "size", "offset"])
+    blocks = [places.slice(start, BLOCK) for start in range(0, places.num_rows, BLOCK)]
+    settings = {"source": source, "max_bytes": config.collect.max_bytes}
+    known: list[dict[str, Any]] = []
+    opened = 0
+
+    def flush() -> None:
+        nonlocal opened
+        _merge(config, pa.Table.from_pylist(known, schema=schema.CATALOG_SCHEMA))
+        opened += len(known)
+        known.clear()
+
+    flushed = time.monotonic()
+    try:
+        for found in stream(blocks, name_contents, settings):
+            known.extend(_answered(by_uri[answer["uri"]], answer) for answer in found.to_pylist())
+            progress.add(found.num_rows)
+            if time.monotonic() - flushed > FLUSH_S:
+                flush()
+                flushed = time.monotonic()
+    finally:
+        flush()
+    return opened
+
+
+def _answered(row: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    if answer["reason"]:
+        return row | answer | {"status": schema.BAD, "attempts": row["attempts"] + 1}
+    return row | answer | {"attempts": 0}
+
+
+OPENED = pa.schema(
+    [
+        ("uri", pa.string()),
+        ("content_id", pa.string()),
+        ("reason", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+
+
+def name_contents(block: pa.Table, source: Source, max_bytes: int) -> pa.Table:
+    """Open a block of pictures and hash their bytes; a failure is a reason, never an exception."""
+    places = [Place(**row) for row in block.to_pylist()]
+    answers: list[tuple[str | None, ...]] = []
+    for place, data in zip(places, read_bounded(source, places, max_bytes), strict=True):
+        if isinstance(data, BadImage):
+            answers.append((place.uri, None, str(data.reason), data.message))
+        else:
+            answers.append((place.uri, hashlib.sha256(data).hexdigest(), None, None))
+    columns = [list(column) for column in zip(*answers, strict=True)]
+    return pa.table(columns, schema=OPENED)
+
+
+def read_bounded(source: Source, places: list[Place], max_bytes: int) -> Iterator[bytes | BadImage]:
+    """Open pictures, but none whose listed or real size is above the bound."""
+    small = [place for place in places if place.size <= max_bytes]
+    read = source.read(small)
+    for place in places:
+        data = next(read) if place.size <= max_bytes else None
+        if data is None or (isinstance(data, bytes) and len(data) > max_bytes):
+            size = place.size if data is None else len(data)
+            yield BadImage(
+                Reason.TOO_MANY_BYTES,
+                f"got {size} bytes, expected at most {max_bytes} (collect.max_bytes)",
+            )
+        else:
+            yield data

@@ -1,0 +1,242 @@
+"""Catalog to vectors: what is missing, through Ray, merged as it arrives, until none is left."""
+
+import time
+from typing import Any, Final
+
+import pyarrow as pa
+
+from clipbatch import embed as encoders
+from clipbatch import schema
+from clipbatch.collect import open_source
+from clipbatch.config import Config
+from clipbatch.embed.encoder import EncoderSpec
+from clipbatch.errors import Incomplete
+from clipbatch.index import ledger, stores, table
+from clipbatch.progress import Progress, say
+from clipbatch.runtime.actor import Embedder, vector_rows
+from clipbatch.runtime.decode import UNREAD, decode_block
+from clipbatch.runtime.isolate import isolate
+from clipbatch.runtime.placement import place
+from clipbatch.runtime.session import Session, nodes
+from clipbatch.runtime.stream import Actor, stream
+
+MERGE_ROWS: Final = 5_000
+MERGE_SHARE: Final = 0.02  # of the table: merging then stays a small share of the time
+MERGE_BYTES: Final = 512 * 1024 * 1024
+MERGE_S: Final = 30.0  # a crash loses at most this much encoding
+BLOCK: Final = 32  # pictures a task decodes, at least
+ISOLATE: Final = 4 * BLOCK  # so few that each can be tried alone
+
+
+def embed(config: Config, session: Session, run_id: str) -> dict[str, Any]:
+    """Embed every wanted (content, variant) that the tables lack.
+
+    Returns:
+        Counts: decoded, embedded_rows, and facts for the run row.
+
+    Raises:
+        ConfigError: the encoder's weights are not to be had.
+        Incomplete: after all passes something is still missing.
+    """
+    spec = encoders.describe(config.embed)
+    work = _Work(config, session, run_id, spec)
+    for _ in range(config.embed.max_passes):
+        if not work.one_pass():
+            break
+    else:
+        raise Incomplete(
+            f"vectors are missing after {config.embed.max_passes} passes; "
+            "run the same command again to go on from here"
+        )
+    return work.counts()
+
+
+class _Work:
+    """One run's embedding: what is known of the tables, and what was done so far."""
+
+    def __init__(self, config: Config, session: Session, run_id: str, spec: EncoderSpec) -> None:
+        self.config, self.session, self.run_id, self.spec = config, session, run_id, spec
+        self.source = open_source(config.collect)
+        self.stores = stores.find(config, spec) or self._first()
+        self.wanted = self.stores.wanted(config)
+        self.decoded = self.rows = 0
+        self.seconds = 0.0
+        self.progress: Progress | None = None
+
+    def _first(self) -> stores.Stores:
+        """Probe the batch shape where the work will be done, and create the tables."""
+        batch_size = self.config.embed.batch_size
+        if not batch_size:
+            self.session.ensure()
+            batch_size = _probe(self.config)
+            say("embed", f"{self.spec.slug}: batches of {batch_size}")
+        stores.create(self.config, self.spec, schema.vectors_table(self.spec.slug), batch_size)
+        found = stores.find(self.config, self.spec)
+        assert found is not None
+        return found
+
+    def counts(self) -> dict[str, Any]:
+        """Return what was done, for the run row."""
+        return {
+            "decoded": self.decoded,
+            "embedded_rows": self.rows,
+            "embed_seconds": round(self.seconds, 3),
+            "variant_tables": {str(v): name for v, name in self.stores.tables.items()},
+        }
+
+    def one_pass(self) -> bool:
+        """Do what is missing now; tells whether there was anything."""
+        any_work = False
+        for todo in self.wanted.missing():
+            any_work = True
+            self.session.ensure()
+            self._slice(todo)
+        for rows in self.wanted.settled():
+            self.merge(schema.CATALOG, rows.cast(schema.CATALOG_SCHEMA), update=True)
+        if self.progress is not None:
+            self.progress.close()
+            self.progress = None
+        return any_work
+
+    def _slice(self, todo: pa.Table, *, again: bool = True) -> None:
+        """Embed some rows; where workers die, ever fewer at a time, and at last one by one."""
+        progress = self.progress = self.progress or Progress("embed", "pictures", 0)
+        progress.total = (progress.total or 0) + todo.num_rows
+        attempt = _Attempt(self, todo)
+        try:
+            attempt.run()
+        except Incomplete as error:
+            left = attempt.left()
+            progress.total -= left.num_rows
+            say("embed", f"{error}; {left.num_rows} pictures are tried again")
+            if again:
+                self._slice(left, again=False)
+            elif left.num_rows <= ISOLATE:
+                isolate(self.config, self.source, left, self.run_id)
+            else:
+                size = max(ISOLATE, left.num_rows // 8)
+                for start in range(0, left.num_rows, size):
+                    self._slice(left.slice(start, size), again=False)
+
+    def merge(self, name: str, rows: pa.Table, *, update: bool) -> int:
+        retries = self.config.index.conflict_retries
+        return table.merge(
+            self.config.index.database, name, rows, update=update, conflict_retries=retries
+        )
+
+
+class _Attempt:
+    """One stream over some rows, merged in the order vectors, contents, catalog."""
+
+    def __init__(self, work: _Work, todo: pa.Table) -> None:
+        self.work, self.todo = work, todo
+        self.done: set[str] = set()
+        self.waiting: list[pa.Table] = []
+        self.merged = time.monotonic()
+        rows = table.open_table(
+            work.config.index.database, work.stores.tables[schema.CLEAN]
+        ).count_rows()
+        self.merge_rows = work.config.embed.merge_rows or max(MERGE_ROWS, int(rows * MERGE_SHARE))
+
+    def left(self) -> pa.Table:
+        """Return the rows that were not merged."""
+        keep = [c not in self.done for c in self.todo.column("content_id").to_pylist()]
+        return self.todo.filter(pa.array(keep, pa.bool_()))
+
+    def run(self) -> None:
+        """Stream the rows; what arrived before a failure is merged all the same."""
+        work, config = self.work, self.work.config
+        where = place(config.embed, nodes())
+        size = work.stores.batch_size
+        rows = size * -(-BLOCK // size)
+        blocks = [self.todo.slice(i, rows) for i in range(0, self.todo.num_rows, rows)]
+        actor = Actor(
+            Embedder,
+            {
+                "config": config.embed,
+                "spec": work.spec,
+                "noise": stores.noise_settings(config),
+                "batch_size": size,
+                "threads": where.threads,
+            },
+            min(where.count, len(blocks)),
+            where.num_cpus,
+            where.num_gpus,
+        )
+        limits = (config.collect.max_pixels, config.collect.max_bytes)
+        settings = {
+            "source": work.source,
+            "preprocess": work.spec.preprocess,
+            "limits": limits,
+        }
+        started = time.monotonic()
+        try:
+            for block in stream(blocks, decode_block, settings, actor):
+                self._take(block)
+        finally:
+            self._flush()
+            work.seconds += time.monotonic() - started
+
+    def _take(self, block: pa.Table) -> None:
+        self.waiting.append(block)
+        assert self.work.progress is not None
+        self.work.progress.add(block.num_rows)
+        held = sum(b.num_rows for b in self.waiting) * len(self.work.stores.tables)
+        late = time.monotonic() - self.merged > MERGE_S
+        heavy = sum(b.nbytes for b in self.waiting) > MERGE_BYTES
+        if held >= self.merge_rows or late or heavy:
+            self._flush()
+
+    def _flush(self) -> None:
+        if not self.waiting:
+            return
+        work, spec, dtype = self.work, self.work.spec, self.work.config.embed.dtype
+        block = pa.concat_tables(self.waiting)
+        self.waiting = []
+        vectors = vector_rows(block, spec.dim, dtype, work.run_id)
+        for name in sorted(set(work.stores.tables.values())):
+            mine = [v for v, t in work.stores.tables.items() if t == name]
+            keep = pa.compute.is_in(vectors.column("variant"), pa.array(mine, pa.int32()))
+            work.rows += work.merge(name, vectors.filter(keep), update=False)
+        unread = pa.compute.equal(block.column("status"), UNREAD)
+        self._contents(block.filter(pa.compute.invert(unread)))
+        self._unread(block.filter(unread))
+        work.decoded += block.num_rows - pa.compute.sum(unread).as_py()
+        self.done.update(block.column("content_id").to_pylist())
+        self.merged = time.monotonic()
+
+    def _contents(self, block: pa.Table) -> None:
+        run = pa.array([self.work.run_id] * block.num_rows, pa.string())
+        rows = block.append_column("run_id", run).select(schema.CONTENTS_SCHEMA.names)
+        rows = rows.cast(schema.CONTENTS_SCHEMA)
+        self.work.merge(schema.CONTENTS, rows, update=True)
+
+    def _unread(self, block: pa.Table) -> None:
+        """A picture that could not be read is a bad row; another image may hold its content."""
+        if not block.num_rows:
+            return
+        why = {row["uri"]: row for row in block.select(["uri", "reason", "message"]).to_pylist()}
+        rows = [
+            row | why[row["uri"]] | {"status": schema.BAD, "attempts": row["attempts"] + 1}
+            for row in ledger.images(self.work.config.index.database, list(why))
+        ]
+        catalog = pa.Table.from_pylist(rows, schema=schema.CATALOG_SCHEMA)
+        self.work.merge(schema.CATALOG, catalog, update=True)
+
+
+def _probe(config: Config) -> int:
+    """Choose the batch shape by a short measurement on a worker like those that will embed."""
+    import ray
+
+    from clipbatch.embed.batch import probe_batch_size
+    from clipbatch.embed.device import device, keep_memory, set_threads
+
+    where = place(config.embed, nodes())
+
+    def measure() -> int:
+        keep_memory()
+        set_threads(where.threads)
+        return probe_batch_size(encoders.load(config.embed, device()))
+
+    task = ray.remote(num_cpus=where.num_cpus, num_gpus=where.num_gpus, max_retries=2)(measure)
+    return int(ray.get(task.remote()))

@@ -1,0 +1,238 @@
+"""Findings of one run: units as Ray tasks, bounded in flight, keyed, so a crash loses little."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from clipbatch import schema, seeds
+from clipbatch.config import Config
+from clipbatch.errors import ClipbatchError, UnitFailed
+from clipbatch.index import read, table
+from clipbatch.index.runs import Run
+from clipbatch.measure import ANALYSES, fingerprint, store
+from clipbatch.measure.base import Analysis, Contents, Finding, Inputs, Result, Unit
+from clipbatch.measure.serial import run_rounds
+from clipbatch.progress import Progress, say
+from clipbatch.runtime.session import Session, nodes
+
+SAVE_S: Final = 5.0  # a crash loses at most this much measuring
+TASK_RETRIES: Final = 2
+
+
+@dataclass
+class Measured:
+    """What measuring gave.
+
+    Attributes:
+        findings: analysis -> its answer.
+        failed: analysis -> why there is none.
+        fingerprints: analysis -> of its finding.
+        units: (computed now, reused from earlier).
+    """
+
+    findings: dict[str, Finding] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    units: tuple[int, int] = (0, 0)
+
+
+def chosen(config: Config) -> list[Analysis[Any]]:
+    """Return the analyses that the configuration asks for, in its order."""
+    known = {analysis.name: analysis for analysis in ANALYSES}
+    return [known[name] for name in config.measure.analyses or known]
+
+
+def measure(config: Config, session: Session, run: Run) -> Measured:
+    """Answer every chosen analysis for one run; what was answered before is reused."""
+    database = config.index.database
+    contents, vectors = read.load(database, run, config.collect.seed)
+    table.create(database, schema.FINDINGS, schema.FINDINGS_SCHEMA)
+    noise = table.pinned(database, run.vectors_tables()[schema.CLEAN])["noise"]
+    if others := sorted(set(run.vectors_tables().values())):
+        noise = others[-1].rpartition("__noise_")[2] if "__noise_" in others[-1] else noise
+    measured = Measured()
+    for analysis in chosen(config):
+        params = config.measure.parameters[analysis.name]
+        key = fingerprint.of_finding(analysis, contents, params, noise)
+        measured.fingerprints[analysis.name] = key
+        if analysis.needs_labels and len(np.unique(contents.label[contents.label >= 0])) < 2:
+            measured.failed[analysis.name] = "skipped: it needs pictures of at least two classes"
+            continue
+        if found := _load(database, [key]).get((key, "")):
+            measured.findings[analysis.name] = store.finding_from_bytes(found)
+            say("measure", f"{analysis.name}: unchanged, reused")
+            continue
+        units = _Units(config, session, run.run_id, contents, vectors, params, noise)
+        started = time.monotonic()
+        try:
+            finding = run_rounds(analysis, contents, params, units.compute)
+        except ClipbatchError as error:
+            if not isinstance(error, UnitFailed):
+                raise
+            measured.failed[analysis.name] = f"failed: {error}"
+            say("measure", f"{analysis.name}: {error}")
+            continue
+        measured.findings[analysis.name] = finding
+        seconds = time.monotonic() - started
+        data = store.finding_to_bytes(finding)
+        _save(database, [(key, analysis.name, "", data, seconds, run.run_id)])
+        _save_pairs(database, contents, finding, run)
+        new, reused = measured.units
+        measured.units = (new + units.computed, reused + units.reused)
+    return measured
+
+
+class _Units:
+    """Computes units on Ray, except those whose fingerprint is in the findings table."""
+
+    def __init__(
+        self,
+        config: Config,
+        session: Session,
+        run_id: str,
+        contents: Contents,
+        vectors: read.VectorReader,
+        params: Any,
+        noise: str,
+    ) -> None:
+        self.config, self.session, self.run_id = config, session, run_id
+        self.contents, self.vectors, self.params, self.noise = contents, vectors, params, noise
+        self.computed = self.reused = 0
+
+    def compute(self, analysis: Analysis[Any], units: Sequence[Unit]) -> Mapping[str, Result]:
+        """Return unit key -> result, of stored and new units."""
+        database = self.config.index.database
+        keys = {
+            u.key: fingerprint.of_unit(analysis, u, self.contents, self.params, self.noise)
+            for u in units
+        }
+        stored = _load(database, list(keys.values()))
+        results: dict[str, Result] = {
+            u.key: store.result_from_bytes(stored[keys[u.key], u.key])
+            for u in units
+            if (keys[u.key], u.key) in stored
+        }
+        self.reused += len(results)
+        todo = [unit for unit in units if unit.key not in results]
+        self.computed += len(todo)
+        if not todo:
+            return results
+        progress = Progress("measure", f"units of {analysis.name}", len(todo))
+        waiting: list[tuple[str, str, str, bytes, float, str]] = []
+        saved = time.monotonic()
+        try:
+            for unit, data, seconds in self._run(analysis, todo):
+                results[unit.key] = store.result_from_bytes(data)
+                waiting.append(
+                    (keys[unit.key], analysis.name, unit.key, data, seconds, self.run_id)
+                )
+                progress.add(1)
+                if time.monotonic() - saved > SAVE_S:
+                    _save(database, waiting)
+                    waiting, saved = [], time.monotonic()
+        finally:
+            _save(database, waiting)
+        progress.close()
+        return results
+
+    def _run(
+        self, analysis: Analysis[Any], units: Sequence[Unit]
+    ) -> Iterator[tuple[Unit, bytes, float]]:
+        """Yield (unit, result, seconds) in any order; at most two units a CPU are in flight."""
+        self.session.ensure()
+        import ray
+        from ray.exceptions import RayError
+
+        task = ray.remote(num_cpus=1, max_retries=TASK_RETRIES)(compute_unit)
+        bound = max(2, 2 * int(sum(cpu for cpu, _ in nodes())))
+        pending: dict[Any, Unit] = {}
+        queue = iter(units)
+        while True:
+            while len(pending) < bound and (unit := next(queue, None)) is not None:
+                memory = {"memory": unit.memory} if unit.memory else {}
+                pending[task.options(**memory).remote(*self._arguments(analysis, unit))] = unit
+            if not pending:
+                return
+            ready, _ = ray.wait(list(pending), num_returns=1)
+            unit = pending.pop(ready[0])
+            try:
+                data, seconds = ray.get(ready[0])
+            except RayError as error:
+                cause = getattr(error, "cause", None)
+                if isinstance(cause, ClipbatchError):
+                    raise cause from error
+                raise UnitFailed(
+                    f"{analysis.name}, unit {unit.key}: {str(error).strip().splitlines()[-1]}; "
+                    "run the same command again: finished units are kept"
+                ) from error
+            yield unit, data, seconds
+
+    def _arguments(self, analysis: Analysis[Any], unit: Unit) -> tuple[Any, ...]:
+        rows = unit.rows
+        seed = seeds.derive(self.contents.seed, analysis.name, unit.key)
+        return (
+            analysis.name,
+            unit,
+            self.vectors.only(rows, unit.variants),
+            (self.contents.content_id[rows], self.contents.label[rows]),
+            seed,
+            self.params,
+        )
+
+
+def compute_unit(
+    name: str,
+    unit: Unit,
+    vectors: read.VectorReader,
+    rows: tuple[Any, Any],
+    seed: int,
+    params: Any,
+) -> tuple[bytes, float]:
+    """Compute one unit in this process; returns its stored form and its seconds."""
+    analysis = next(a for a in ANALYSES if a.name == name)
+    started = time.monotonic()
+    found = {variant: vectors.read(variant) for variant in unit.variants}
+    inputs = Inputs(content_id=rows[0], label=rows[1], vectors=found, seed=seed)
+    result = analysis.compute(inputs, unit, params)
+    return store.result_to_bytes(result), time.monotonic() - started
+
+
+def _load(database: str, keys: list[str]) -> dict[tuple[str, str], bytes]:
+    found = {}
+    for start in range(0, len(keys), 500):
+        names = ", ".join(f"'{key}'" for key in keys[start : start + 500])
+        columns = ["fingerprint", "unit", "result"]
+        where = f"fingerprint in ({names})"
+        for batch in table.batches(database, schema.FINDINGS, columns, where=where):
+            for row in batch.to_pylist():
+                found[row["fingerprint"], row["unit"]] = row["result"]
+    return found
+
+
+def _save(database: str, rows: list[tuple[str, str, str, bytes, float, str]]) -> None:
+    if rows:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        data = pa.table(columns, schema=schema.FINDINGS_SCHEMA)
+        table.merge(database, schema.FINDINGS, data, update=False)
+
+
+def _save_pairs(database: str, contents: Contents, finding: Finding, run: Run) -> None:
+    if finding.pairs is None:
+        return
+    name = schema.pairs_table(run.encoder)
+    table.create(database, name, schema.PAIRS_SCHEMA)
+    pairs = finding.pairs
+    rows = pa.table(
+        [
+            pa.array(contents.content_id[pairs.a].tolist(), pa.string()),
+            pa.array(contents.content_id[pairs.b].tolist(), pa.string()),
+            pa.array(pairs.cosine, pa.float32()),
+            pa.array([run.run_id] * len(pairs.a), pa.string()),
+        ],
+        schema=schema.PAIRS_SCHEMA,
+    )
+    table.merge(database, name, rows, update=False)

@@ -1,0 +1,78 @@
+"""Small Arrow tables through Ray Data, and back to the driver as they are done."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from clipbatch.errors import Incomplete
+
+# Bounded, unlike Ray's defaults: a picture that kills its worker must end the pass, so that it can
+# be isolated. The caller's passes take over where these retries end.
+TASK_RETRIES = 2
+ACTOR_RESTARTS = 20
+READ_CPUS = 0.5  # reading waits more than it computes, and the OS shares the rest fairly
+
+
+def stream(
+    blocks: Sequence[pa.Table],
+    function: Callable[..., pa.Table],
+    settings: Mapping[str, Any],
+    actor: "Actor | None" = None,
+) -> Iterator[pa.Table]:
+    """Yield each block's answer as soon as it is ready, in any order.
+
+    Args:
+        blocks: one task each.
+        function: block -> block, run as tasks.
+        settings: keyword arguments of function.
+        actor: where given, a second stage of actors.
+
+    Raises:
+        Incomplete: workers or nodes died more often than retries allow; what was yielded stands.
+    """
+    import ray
+    from ray.exceptions import RayError
+
+    rows = max(block.num_rows for block in blocks)
+    dataset = ray.data.from_arrow(list(blocks)).map_batches(
+        function,
+        batch_size=rows,
+        batch_format="pyarrow",
+        fn_kwargs=dict(settings),
+        num_cpus=READ_CPUS,
+        max_retries=TASK_RETRIES,
+    )
+    if actor is not None:
+        dataset = actor.apply(dataset, rows)
+    try:
+        yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+    except RayError as error:
+        last = str(error).strip().splitlines()[-1]
+        raise Incomplete(f"workers failed: {type(error).__name__}: {last}") from error
+
+
+class Actor:
+    """A second stage of ``stream``: a class whose instances hold what is costly to load."""
+
+    def __init__(
+        self, cls: type, settings: Mapping[str, Any], count: int, num_cpus: float, num_gpus: float
+    ) -> None:
+        self.cls, self.settings, self.count = cls, dict(settings), count
+        self.num_cpus, self.num_gpus = num_cpus, num_gpus
+
+    def apply(self, dataset: Any, rows: int) -> Any:
+        """Append the stage to a dataset."""
+        import ray
+
+        return dataset.map_batches(
+            self.cls,
+            batch_size=rows,
+            batch_format="pyarrow",
+            fn_constructor_kwargs=self.settings,
+            compute=ray.data.ActorPoolStrategy(size=self.count),
+            num_cpus=self.num_cpus,
+            num_gpus=self.num_gpus,
+            max_restarts=ACTOR_RESTARTS,
+            max_task_retries=TASK_RETRIES,
+        )

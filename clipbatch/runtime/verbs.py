@@ -1,0 +1,120 @@
+"""The verbs in order: one Ray, one run, one exit code."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from clipbatch import embed as encoders
+from clipbatch.config import Config
+from clipbatch.errors import ConfigError, ExitCode
+from clipbatch.index import commit, runs
+from clipbatch.index.runs import Run
+from clipbatch.progress import duration, say
+from clipbatch.measure import ANALYSES
+from clipbatch.report import build, gate
+from clipbatch.runtime.collect import collect
+from clipbatch.runtime.embed import embed
+from clipbatch.runtime.measure import measure
+from clipbatch.runtime.session import Session
+
+
+def run(verb: str, config: Config, run_id: str = "") -> ExitCode:
+    """Run one verb, or all of them for ``audit``.
+
+    Args:
+        verb: its name.
+        config: resolved.
+        run_id: measure and report: which run; the latest when empty.
+    """
+    say("config", config.to_json())
+    with Session() as session:
+        return _VERBS[verb](config, session, run_id)
+
+
+def _check_before_work(config: Config) -> None:
+    """Whatever a person must mend is found here, before anything is started or written."""
+    if not config.collect.source:
+        raise ConfigError(
+            "no source: name a folder, tar, parquet or manifest, e.g. `clipbatch audit photos/`, "
+            "or set collect.source in the configuration"
+        )
+    encoders.describe(config.embed)
+    gate.refuse_unknown(config.report.checks, [analysis.name for analysis in ANALYSES])
+
+
+def _collect(config: Config, session: Session, run_id: str) -> ExitCode:
+    _check_before_work(config)
+    collect(config, session, run_id or runs.new_run_id())
+    return ExitCode.PASSED
+
+
+def _embed(config: Config, session: Session, run_id: str) -> ExitCode:
+    _check_before_work(config)
+    embed(config, session, run_id or runs.new_run_id())
+    return ExitCode.PASSED
+
+
+def _index(config: Config, _session: Session, run_id: str) -> ExitCode:
+    started = Run(run_id or runs.new_run_id())
+    committed = commit.commit(config, started, {})
+    commit.tidy(config, committed)
+    say("index", f"run {committed.run_id}: {committed.tables}")
+    return ExitCode.PASSED
+
+
+def _measure(config: Config, session: Session, run_id: str) -> ExitCode:
+    done = _measured(config, session, runs.find(config.index.database, run_id))
+    failed = [text for text in done.fingerprints.values() if text.startswith("failed")]
+    return ExitCode.INCOMPLETE if failed else ExitCode.PASSED
+
+
+def _measured(config: Config, session: Session, committed: Run) -> Run:
+    found = measure(config, session, committed)
+    done = runs.finish(
+        committed,
+        state="measured",
+        fingerprints=found.fingerprints | found.failed,
+        counts=committed.counts
+        | {"units_computed": found.units[0], "units_reused": found.units[1]},
+    )
+    runs.save(config.index.database, done)
+    return done
+
+
+def _report(config: Config, _session: Session, run_id: str) -> ExitCode:
+    return build.build(config, runs.find(config.index.database, run_id))
+
+
+def _audit(config: Config, session: Session, _run_id: str) -> ExitCode:
+    _check_before_work(config)
+    started = Run(runs.new_run_id())
+    counts: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
+
+    def timed(verb: str, work: Callable[[], Any]) -> Any:
+        clock = time.monotonic()
+        answer = work()
+        seconds[verb] = round(time.monotonic() - clock, 3)
+        return answer
+
+    counts |= timed("collect", lambda: collect(config, session, started.run_id))
+    counts |= timed("embed", lambda: embed(config, session, started.run_id))
+    committed = timed("index", lambda: commit.commit(config, started, counts))
+    measured = timed("measure", lambda: _measured(config, session, committed))
+    took = sum(seconds.values())
+    seconds["ray_start"] = round(session.start_seconds, 3)  # part of the verb that needed it
+    measured = runs.finish(measured, counts=measured.counts | {"seconds": seconds})
+    code = build.build(config, measured)
+    commit.tidy(config, measured)
+    say("audit", f"run {started.run_id} took {duration(took)}")
+    return code
+
+
+_VERBS: dict[str, Callable[[Config, Session, str], ExitCode]] = {
+    "collect": _collect,
+    "embed": _embed,
+    "index": _index,
+    "measure": _measure,
+    "report": _report,
+    "audit": _audit,
+}

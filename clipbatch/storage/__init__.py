@@ -1,0 +1,210 @@
+"""One small layer over local files and object stores: list, read, write, and probe for safety.
+
+Roots and addresses are plain (``/data/pictures``, ``s3://bucket/pictures``); what lies below a
+root is named by a relative, percent-encoded uri.
+"""
+
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import BinaryIO, Final, Literal, TypeVar
+
+from clipbatch.errors import ClipbatchError, ConfigError
+from clipbatch.storage import local, remote
+from clipbatch.storage.names import (
+    Object,
+    decode_uri,
+    encode_uri,
+    is_remote,
+    join,
+    redact,
+    refuse_large,
+    split,
+    text_of,
+)
+
+__all__ = [
+    "Object",
+    "ahead",
+    "at_once_for",
+    "decode_uri",
+    "encode_uri",
+    "is_remote",
+    "join",
+    "kind",
+    "open_file",
+    "probe",
+    "read",
+    "redact",
+    "refuse_large",
+    "split",
+    "status",
+    "text_of",
+    "walk",
+    "write_atomic",
+]
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+_TIMEOUT_S: Final = 30.0
+_AT_ONCE: Final = 16  # requests to a store; its answers take tens of milliseconds each
+
+
+def kind(root: str, timeout_s: float = _TIMEOUT_S) -> Literal["file", "folder", "missing"]:
+    """Say what an address names. A prefix that holds nothing is missing.
+
+    Raises:
+        ConfigError: the store or a folder refuses to say.
+    """
+    return remote.kind(root, timeout_s) if is_remote(root) else local.kind(root)
+
+
+def walk(root: str, timeout_s: float = _TIMEOUT_S) -> Iterator[Object]:
+    """List every file below a root, lazily, in byte order of the names.
+
+    Hidden names (a part begins with a dot) are left out. Links to folders are followed, but not
+    in circles; a link that leads nowhere is listed with size -1. Of a local tree, the names of
+    one folder and of those above it are held at a time. Stamps are ``mtime_ns:<int>``, or
+    ``etag:<text>`` (the time of the last change, where a store has no etag).
+
+    Raises:
+        ConfigError: the root does not exist, or a folder may not be read.
+        Transient: the store or the file system failed.
+    """
+    return remote.walk(root, timeout_s) if is_remote(root) else local.walk(root)
+
+
+def status(root: str, uri: str, timeout_s: float = _TIMEOUT_S) -> Object:
+    """Ask for size and stamp of one file.
+
+    Raises:
+        BadImage: VANISHED, UNREADABLE or TIMED_OUT.
+    """
+    return remote.status(root, uri, timeout_s) if is_remote(root) else local.status(root, uri)
+
+
+def read(
+    root: str,
+    uri: str,
+    *,
+    span: tuple[int, int] | None = None,
+    max_bytes: int | None = None,
+    timeout_s: float = _TIMEOUT_S,
+) -> bytes:
+    """Return the bytes of a file, or those of a span in it.
+
+    Args:
+        root: folder or prefix.
+        uri: relative to it, percent-encoded.
+        span: (offset, size); fewer bytes come back where the file ends before.
+        max_bytes: more than these are refused before they are read.
+        timeout_s: for one request to a store; it is tried again for at most as long.
+
+    Raises:
+        BadImage: VANISHED, UNREADABLE, TIMED_OUT or TOO_MANY_BYTES.
+    """
+    if span is not None and span[1] == 0:
+        return b""
+    if is_remote(root):
+        return remote.read(root, uri, span, max_bytes, timeout_s)
+    return local.read(root, uri, span, max_bytes)
+
+
+def open_file(root: str, uri: str, timeout_s: float = _TIMEOUT_S) -> BinaryIO:
+    """Open a file for seeking and reading, as tarfile and pyarrow want it.
+
+    Raises:
+        OSError: it cannot be opened or read.
+        Transient: the store failed, here or in a later read.
+    """
+    return remote.open_file(root, uri, timeout_s) if is_remote(root) else local.open_file(root, uri)
+
+
+def write_atomic(address: str, data: bytes, timeout_s: float = _TIMEOUT_S) -> None:
+    """Write a whole file; readers see the old one or the new one, never a part.
+
+    Raises:
+        ConfigError: it may not be written.
+        Transient: the store or the file system failed.
+    """
+    if is_remote(address):
+        remote.write(address, data, timeout_s)
+    else:
+        local.write(address, data)
+
+
+def ahead(function: Callable[[S], T], items: Iterable[S], *, at_once: int = 1) -> Iterator[T]:
+    """Apply a function that reads to items; answers come in order, ``at_once`` are under way.
+
+    At most twice as many answers are held. ``at_once_for`` says how many suit a root.
+    """
+    if at_once == 1:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) == 2 * at_once:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def at_once_for(root: str) -> int:
+    """Say how many reads below a root should be under way: one locally, several from a store."""
+    return _AT_ONCE if is_remote(root) else 1
+
+
+def probe(root: str, timeout_s: float = _TIMEOUT_S) -> None:
+    """Refuse a store that would lose rows: of two conditional writes of one key, one must fail.
+
+    Lance commits by such writes. A store that ignores ``If-None-Match: *`` lets two writers
+    overwrite each other's commit, and rows vanish without an error. The scratch key is removed.
+
+    Raises:
+        ConfigError: the condition is ignored, or the root cannot be written.
+        Transient: the store failed.
+    """
+    scratch = join(root, f".clipbatch-probe-{uuid.uuid4().hex}")
+    if not _create(scratch, timeout_s):
+        raise ConfigError(
+            f"{redact(root)}: the store says that a new key exists already; conditional writes "
+            "do not work there; use another store"
+        )
+    try:
+        again = _create(scratch, timeout_s)
+    except ClipbatchError:
+        with suppress(ClipbatchError):  # the first error says more
+            _delete(scratch, timeout_s)
+        raise
+    try:
+        _delete(scratch, timeout_s)
+    except ClipbatchError:
+        if not again:
+            raise
+    if again:
+        raise ConfigError(
+            f"{redact(root)}: the store ignores conditional writes (two PUTs with "
+            "If-None-Match: * both succeeded), so that two writers would lose rows without an "
+            "error; use a store that honours them (AWS S3, MinIO, SeaweedFS, a local disk)"
+        )
+
+
+def _create(address: str, timeout_s: float) -> bool:
+    if is_remote(address):
+        return remote.create(address, b"clipbatch", timeout_s)
+    return local.create(address, b"clipbatch")
+
+
+def _delete(address: str, timeout_s: float) -> None:
+    if is_remote(address):
+        remote.delete(address, timeout_s)
+    else:
+        local.delete(address)

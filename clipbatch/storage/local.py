@@ -1,0 +1,223 @@
+"""Files of this machine. Names are bytes: a file system promises no more."""
+
+# ruff: noqa: PTH103, PTH105, PTH108, PTH111, PTH116, PTH118, PTH120, PTH123
+# pathlib cannot hold bytes.
+
+import errno
+import os
+import stat
+import uuid
+from collections.abc import Iterator
+from typing import BinaryIO, Literal
+from urllib.parse import unquote
+
+from clipbatch.errors import BadImage, ConfigError, Reason, Transient
+from clipbatch.storage.names import Object, decode_uri, encode_uri, refuse_large
+
+_FOR_A_PERSON = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
+
+
+def path_of(root: str, uri: str | None = None) -> bytes:
+    """Return the path of a plain root, or of what a relative uri names below it."""
+    plain = unquote(root.removeprefix("file://")) if root.startswith("file://") else root
+    path = os.fsencode(os.path.expanduser(plain))
+    return path if uri is None else os.path.join(path, decode_uri(uri))
+
+
+def kind(root: str) -> Literal["file", "folder", "missing"]:
+    """Say what a path names."""
+    try:
+        mode = os.stat(path_of(root)).st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return "missing"
+    except OSError as error:
+        raise _refusal(root, error) from error
+    return "folder" if stat.S_ISDIR(mode) else "file"
+
+
+def walk(root: str) -> Iterator[Object]:
+    """List every file under a folder in byte order of the names, one folder's names at a time."""
+    top = path_of(root)
+    pending = [(b"", iter(_names(root, top)), frozenset({_identity(root, top)}))]
+    while pending:
+        folder, names, above = pending[-1]
+        name = next(names, None)
+        if name is None:
+            pending.pop()
+        elif not name.endswith(b"/"):
+            found = _status(top, folder + name)
+            if found is not None:
+                yield found
+        else:
+            path = os.path.join(top, folder + name)
+            identity = _identity(root, path)
+            if identity not in above:  # else a link that leads back up
+                below = iter(_names(root, path))
+                pending.append((folder + name, below, above | {identity}))
+
+
+def status(root: str, uri: str) -> Object:
+    """Return size and stamp of one file."""
+    try:
+        found = os.stat(path_of(root, uri))
+    except (OSError, ValueError) as error:
+        raise _bad(error) from error
+    return Object(uri, found.st_size, f"mtime_ns:{found.st_mtime_ns}")
+
+
+def read(root: str, uri: str, span: tuple[int, int] | None, max_bytes: int | None) -> bytes:
+    """Return the bytes of a regular file, or those of a span (offset, size) in it."""
+    try:
+        # Non-blocking: a pipe with a picture's name must not hold up the night.
+        descriptor = os.open(path_of(root, uri), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb", buffering=0) as file:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise BadImage(Reason.UNREADABLE, "not a regular file")
+            offset, size = span or (0, found.st_size)
+            refuse_large(size, max_bytes)
+            file.seek(offset)
+            return _read_fully(file, min(size, max(0, found.st_size - offset)))
+    except (OSError, ValueError) as error:
+        raise _bad(error) from error
+
+
+def open_file(root: str, uri: str) -> BinaryIO:
+    """Open a file for seeking and reading; the caller closes it."""
+    return open(path_of(root, uri), "rb")
+
+
+def write(root: str, data: bytes) -> None:
+    """Write a whole file; readers see the old one or the new one, also after a power cut."""
+    path = path_of(root)
+    folder = os.path.dirname(path) or b"."
+    scratch = os.path.join(folder, b".clipbatch-" + uuid.uuid4().hex.encode())
+    _make_folder(root, folder)
+    try:
+        try:
+            _write_synced(scratch, data)
+            os.replace(scratch, path)
+        except OSError:
+            delete(os.fsdecode(scratch))
+            raise
+        _sync_folder(folder)
+    except OSError as error:
+        raise _refusal(root, error) from error
+
+
+def create(root: str, data: bytes) -> bool:
+    """Write a new file; False where it exists already."""
+    path = path_of(root)
+    _make_folder(root, os.path.dirname(path) or b".")
+    try:
+        _write_synced(path, data)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _refusal(root, error) from error
+    return True
+
+
+def delete(root: str) -> None:
+    """Remove a file; a missing one is fine."""
+    try:
+        os.unlink(path_of(root))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _refusal(root, error) from error
+
+
+def _names(root: str, folder: bytes) -> list[bytes]:
+    """Return the sorted names in a folder, those of folders with a slash; hidden ones left out."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [e.name + b"/" * _is(e, "is_dir") for e in entries if _is_listed(e)]
+    except FileNotFoundError:
+        return []  # removed since its parent was listed; walk() has checked the root
+    except OSError as error:
+        raise _refusal(root, error) from error
+    return sorted(names)
+
+
+def _is_listed(entry: "os.DirEntry[bytes]") -> bool:
+    if entry.name.startswith(b"."):
+        return False
+    return entry.is_symlink() or _is(entry, "is_dir") or _is(entry, "is_file")
+
+
+def _is(entry: "os.DirEntry[bytes]", question: Literal["is_dir", "is_file"]) -> bool:
+    try:
+        return bool(getattr(entry, question)())
+    except OSError:  # a link to itself
+        return False
+
+
+def _identity(root: str, folder: bytes) -> tuple[int, int]:
+    try:
+        found = os.stat(folder)
+    except OSError as error:
+        raise _refusal(root, error) from error
+    return found.st_dev, found.st_ino
+
+
+def _status(top: bytes, name: bytes) -> Object | None:
+    """Return size and stamp of a listed file, or None where it was removed since."""
+    path, uri = os.path.join(top, name), encode_uri(name)
+    for look in (os.stat, os.lstat):
+        try:
+            found = look(path)
+        except OSError:
+            continue
+        if look is os.stat and not stat.S_ISREG(found.st_mode):
+            return None  # a link to a pipe or a device
+        size = found.st_size if look is os.stat else -1
+        return Object(uri, size, f"mtime_ns:{found.st_mtime_ns}")
+    return None
+
+
+def _read_fully(file: BinaryIO, size: int) -> bytes:
+    data = file.read(size)
+    while len(data) < size and (more := file.read(size - len(data))):
+        data += more
+    return data
+
+
+def _make_folder(root: str, folder: bytes) -> None:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except FileExistsError as error:
+        raise ConfigError(f"{root}: there is a file where a folder is needed") from error
+    except OSError as error:
+        raise _refusal(root, error) from error
+
+
+def _write_synced(path: bytes, data: bytes) -> None:
+    with open(path, "xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: bytes) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _bad(error: OSError | ValueError) -> BadImage:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return BadImage(Reason.VANISHED, "the file is gone since it was listed")
+    detail = error.strerror if isinstance(error, OSError) else "the name holds a null byte"
+    return BadImage(Reason.UNREADABLE, f"the file cannot be read: {detail}")
+
+
+def _refusal(root: str, error: OSError) -> ConfigError | Transient:
+    """Say what a person must change, or that trying again may help."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return ConfigError(f"{root}: no such folder; name one that exists")
+    if error.errno in _FOR_A_PERSON:
+        return ConfigError(f"{root}: {error.strerror}; mend its permissions or name another")
+    return Transient(f"{root}: {error.strerror}; run the same command again")

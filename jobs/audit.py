@@ -1,0 +1,12 @@
+"""audit: see `clipbatch audit --help`.
+
+    python jobs/audit.py --config jobs/configs/groceries.toml
+    ray job submit --working-dir . -- python jobs/audit.py --config jobs/configs/groceries.toml
+"""
+
+import sys
+
+from clipbatch.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main(["audit", *sys.argv[1:]]))

@@ -1,0 +1,12 @@
+"""index: see `clipbatch index --help`.
+
+    python jobs/index.py --config jobs/configs/groceries.toml
+    ray job submit --working-dir . -- python jobs/index.py --config jobs/configs/groceries.toml
+"""
+
+import sys
+
+from clipbatch.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main(["index", *sys.argv[1:]]))

@@ -1,0 +1,12 @@
+"""measure: see `clipbatch measure --help`.
+
+    python jobs/measure.py --config jobs/configs/groceries.toml
+    ray job submit --working-dir . -- python jobs/measure.py --config jobs/configs/groceries.toml
+"""
+
+import sys
+
+from clipbatch.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main(["measure", *sys.argv[1:]]))
