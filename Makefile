@@ -27,7 +27,7 @@ setup: .venv/.ready ## make .venv with the pinned stack (several GB: torch bring
 	$(PYTHON) -m venv --clear .venv
 	awk '/^uv==/ {p = 1} p {print} !/\\$$/ {p = 0}' requirements.lock > .venv/uv.txt
 	$(BIN)/python -m pip install --quiet --require-hashes --no-deps -r .venv/uv.txt
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 

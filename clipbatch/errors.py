@@ -66,6 +66,10 @@ class BadImage(ClipbatchError):
         self.reason = reason
         self.message = message[:500]
 
+    def __reduce__(self) -> tuple[type["BadImage"], tuple[Reason, str]]:
+        """Travel between processes whole."""
+        return type(self), (self.reason, self.message)
+
 
 class Transient(ClipbatchError):
     """Something outside failed in a way that may pass; the caller tries again."""

@@ -29,11 +29,14 @@ class Progress:
         self.stage, self.unit, self.total = stage, unit, total
         self.done = 0
         self.started = self._said = time.monotonic()
+        self._first: tuple[float, int] | None = None
 
     def add(self, count: int) -> None:
         """Count more work as done."""
         self.done += count
         now = time.monotonic()
+        if self._first is None:
+            self._first = (now, count)
         if now - self._said >= EVERY_S:
             self._said = now
             self._say(end="\r" if sys.stderr.isatty() else "\n")
@@ -47,8 +50,16 @@ class Progress:
         """Seconds since the stage began."""
         return time.monotonic() - self.started
 
+    @property
+    def rate(self) -> float:
+        """Work a second since the first of it arrived: workers' start is not counted."""
+        if self._first is None or self.done == self._first[1]:
+            return self.done / max(self.seconds, 1e-9)
+        since, before = self._first
+        return (self.done - before) / max(time.monotonic() - since, 1e-9)
+
     def _say(self, end: str, *, last: bool = False) -> None:
-        rate = self.done / max(self.seconds, 1e-9)
+        rate = self.rate
         of = f"/{self.total}" if self.total is not None and not last else ""
         line = f"{self.stage:8} {self.done}{of} {self.unit}  {rate:.1f}/s"
         if last:

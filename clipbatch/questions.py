@@ -17,10 +17,9 @@ def _write(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
     """Write CSV; a cell that a spreadsheet would run as a formula is made text."""
     writer = csv.writer(sys.stdout)
     writer.writerow(header)
-    count = 0
-    for count, row in enumerate(rows, start=1):
-        writer.writerow([_harmless(cell) for cell in row])
-    return count
+    shown = [[_harmless(cell) for cell in row] for row in rows]
+    writer.writerows(shown)
+    return len(shown)
 
 
 def _harmless(cell: Any) -> Any:
@@ -33,15 +32,11 @@ def _harmless(cell: Any) -> Any:
 def rejects(config: Config, given: argparse.Namespace) -> int:
     """List the pictures that cannot be used, with their reason codes, as CSV."""
     database = config.index.database
-    version = (
-        runs.find(database, given.run).tables.get(schema.CATALOG) if given.run else None
-    )
+    version = runs.find(database, given.run).tables.get(schema.CATALOG) if given.run else None
     columns = ["uri", "reason", "message", "attempts", "changed_run"]
     where = f"status = '{schema.BAD}'"
     found = table.batches(database, schema.CATALOG, columns, where=where, version=version)
-    rows = (
-        tuple(row.values()) for batch in found for row in batch.to_pylist()
-    )
+    rows = (tuple(row.values()) for batch in found for row in batch.to_pylist())
     count = _write(columns, sorted(rows))
     print(f"{count} pictures cannot be used", file=sys.stderr)
     return int(ExitCode.PASSED)

@@ -90,7 +90,9 @@ FINDINGS_SCHEMA: Final = pa.schema(
         _key("fingerprint", pa.string(), 1),
         _key("analysis", pa.string(), 2),
         _key("unit", pa.string(), 3),  # "" for the combined finding
-        pa.field("result", pa.large_binary()),  # unit: npz without pickle; finding: UTF-8 JSON
+        pa.field(
+            "result", pa.large_binary()
+        ),  # npz without pickle; a finding also holds finding.json
         pa.field("seconds", pa.float64()),
         pa.field("run_id", pa.string()),
     ]

@@ -1,7 +1,7 @@
 """audit: see `clipbatch audit --help`.
 
-    python jobs/audit.py --config jobs/configs/groceries.toml
-    ray job submit --working-dir . -- python jobs/audit.py --config jobs/configs/groceries.toml
+python jobs/audit.py --config jobs/configs/groceries.toml
+ray job submit --working-dir . -- python jobs/audit.py --config jobs/configs/groceries.toml
 """
 
 import sys

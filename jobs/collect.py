@@ -1,7 +1,7 @@
 """collect: see `clipbatch collect --help`.
 
-    python jobs/collect.py --config jobs/configs/groceries.toml
-    ray job submit --working-dir . -- python jobs/collect.py --config jobs/configs/groceries.toml
+python jobs/collect.py --config jobs/configs/groceries.toml
+ray job submit --working-dir . -- python jobs/collect.py --config jobs/configs/groceries.toml
 """
 
 import sys

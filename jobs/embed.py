@@ -1,7 +1,7 @@
 """embed: see `clipbatch embed --help`.
 
-    python jobs/embed.py --config jobs/configs/groceries.toml
-    ray job submit --working-dir . -- python jobs/embed.py --config jobs/configs/groceries.toml
+python jobs/embed.py --config jobs/configs/groceries.toml
+ray job submit --working-dir . -- python jobs/embed.py --config jobs/configs/groceries.toml
 """
 
 import sys

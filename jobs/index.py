@@ -1,7 +1,7 @@
 """index: see `clipbatch index --help`.
 
-    python jobs/index.py --config jobs/configs/groceries.toml
-    ray job submit --working-dir . -- python jobs/index.py --config jobs/configs/groceries.toml
+python jobs/index.py --config jobs/configs/groceries.toml
+ray job submit --working-dir . -- python jobs/index.py --config jobs/configs/groceries.toml
 """
 
 import sys

@@ -1,7 +1,7 @@
 """measure: see `clipbatch measure --help`.
 
-    python jobs/measure.py --config jobs/configs/groceries.toml
-    ray job submit --working-dir . -- python jobs/measure.py --config jobs/configs/groceries.toml
+python jobs/measure.py --config jobs/configs/groceries.toml
+ray job submit --working-dir . -- python jobs/measure.py --config jobs/configs/groceries.toml
 """
 
 import sys

@@ -16,15 +16,12 @@ FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "bmp": "BMP", "gif": "GI
 
 
 def picture(seed: int, width: int = 32, height: int = 24) -> Image.Image:
-    """Draw a coloured wave with a little grain; another seed is another picture."""
+    """Draw soft coloured patches with a little grain; another seed is another picture."""
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[0:height, 0:width]
-    angle, pitch = rng.uniform(0, np.pi), rng.uniform(3, 9)
-    wave = np.sin((np.cos(angle) * x + np.sin(angle) * y) / pitch)
-    colours = rng.uniform(0, 255, (2, 3))
-    pixels = colours[0] + (colours[1] - colours[0]) * (wave[..., None] + 1) / 2
-    pixels += rng.normal(0, 4, pixels.shape)
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    patches = Image.fromarray(rng.integers(0, 256, (5, 6, 3), dtype=np.uint8))
+    pixels = np.asarray(patches.resize((width, height), Image.Resampling.BICUBIC), np.float64)
+    grain = rng.normal(0, 3, pixels.shape)
+    return Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8))
 
 
 def encode(image: Image.Image, extension: str = "png", **options: Any) -> bytes:

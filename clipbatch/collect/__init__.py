@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 
 from clipbatch import storage
 from clipbatch.collect.base import Source
+from clipbatch.collect.columns import holds_pictures
 from clipbatch.collect.folder import Folder
 from clipbatch.collect.manifest import Manifest
-from clipbatch.collect.parquet import Parquet, holds_pictures
+from clipbatch.collect.parquet import Parquet
 from clipbatch.collect.paths import EXTENSIONS, is_picture
 from clipbatch.collect.places import containers, missing, split_pattern
 from clipbatch.collect.tar import Tar

@@ -4,11 +4,16 @@ import difflib
 import json
 import math
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 from clipbatch.errors import ConfigError
+
+_IMAGE_NAMES: Final = (
+    *("image", "img", "picture", "photo", "image_data", "image_bytes", "bytes"),
+    *("jpg", "jpeg", "png", "webp", "data", "content"),
+)
 
 
 def column(key: str, wanted: str, names: Sequence[str], auto: str) -> str | None:
@@ -72,6 +77,29 @@ def picture_column(
     )
 
 
+def image_column(schema: pa.Schema, wanted: str) -> str:
+    """Return the column of pictures: binary, or a struct with a binary field ``bytes``.
+
+    Raises:
+        ConfigError: there is none, it holds no bytes, or the choice is not clear.
+    """
+    candidates = [field.name for field in schema if _holds_bytes(field.type)]
+    return picture_column(wanted, _IMAGE_NAMES, candidates, schema.names)
+
+
+def holds_pictures(schema: pa.Schema, wanted: str) -> bool:
+    """Say whether a file holds the pictures themselves, rather than their names."""
+    fields = [field for field in schema if field.name == wanted] or list(schema)
+    return any(_holds_bytes(field.type) for field in fields)
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        position = kind.get_field_index("bytes")
+        return position >= 0 and _holds_bytes(kind.field(position).type)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
 def class_names(schema: pa.Schema, name: str | None) -> list[str]:
     """Return the class names that a Hugging Face parquet file keeps for a column of numbers."""
     try:
@@ -82,16 +110,15 @@ def class_names(schema: pa.Schema, name: str | None) -> list[str]:
     return [str(n) for n in names] if isinstance(names, list) else []
 
 
-def text_of(value: Any) -> str | None:
+def cell_text(value: Any) -> str | None:
     """Return a cell as text, or None where it says nothing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, bytes):
         value = value.decode("utf-8", "backslashreplace")
     if isinstance(value, list | tuple):  # several captions: the first
-        return text_of(value[0]) if value else None
-    text = str(value).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").strip()
-    return text or None
+        return cell_text(value[0]) if value else None
+    return _storable(str(value)).strip() or None
 
 
 def labels_of(value: Any, names: Sequence[str] = ()) -> tuple[str | None, tuple[str, ...]]:
@@ -112,4 +139,12 @@ def labels_of(value: Any, names: Sequence[str] = ()) -> tuple[str | None, tuple[
 def _class(value: Any, names: Sequence[str]) -> str | None:
     if names and isinstance(value, int) and not isinstance(value, bool):
         return names[value] if 0 <= value < len(names) else None  # Hugging Face: -1 is no label
-    return text_of(value)
+    return cell_text(value)
+
+
+def _storable(text: str) -> str:
+    """Replace what UTF-8 cannot hold: undecoded bytes by their numbers, half characters by "?"."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()

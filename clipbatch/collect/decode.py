@@ -29,7 +29,7 @@ _WANTED: Final = (
 _DECODER_ERRORS: Final = (
     *(OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, AttributeError),
     *(EOFError, OverflowError, ZeroDivisionError, AssertionError, MemoryError, RuntimeError),
-    *(struct.error, zlib.error, Image.DecompressionBombError),
+    *(struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
 
 _UPRIGHT: Final = {  # EXIF orientation -> what makes the picture upright
@@ -51,7 +51,7 @@ class Picture:
     """A decoded picture.
 
     Attributes:
-        pixels: uint8 RGB of shape (H, W, 3), upright, row by row.
+        pixels: uint8 RGB of shape (H, W, 3), upright, row by row, read-only.
         width: W, in pixels.
         height: H, in pixels.
         format: of the file, as Pillow names it, e.g. "JPEG".
@@ -185,10 +185,10 @@ def _explain(error: BaseException, data: bytes, max_pixels: int) -> BadImage:
     """Name the reason why Pillow refused the bytes."""
     if isinstance(error, UnidentifiedImageError):
         return _unidentified(data)
-    if isinstance(error, Image.DecompressionBombError):
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return BadImage(
             Reason.TOO_MANY_PIXELS,
-            f"the file declares more than twice the {max_pixels} pixels of collect.max_pixels",
+            f"a size inside the file is above the {max_pixels} pixels of collect.max_pixels",
         )
     text = "".join(c if c.isprintable() else " " for c in str(error))[:200]
     detail = f"the decoder says {type(error).__name__}: {text}"

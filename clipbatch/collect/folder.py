@@ -39,7 +39,7 @@ class Folder:
             if not is_picture(found.uri):
                 self.skipped += 1
                 continue
-            path = storage.text_of(found.uri)
+            path = storage.uri_text(found.uri)
             directories = path.split("/")[:-1]
             yield Entry(
                 found.uri,

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 
 from clipbatch import storage
 from clipbatch.collect.base import Entry, Place
-from clipbatch.collect.columns import class_names, column, labels_of, picture_column, text_of
+from clipbatch.collect.columns import cell_text, class_names, column, labels_of, picture_column
+from clipbatch.collect.paths import is_picture
 from clipbatch.collect.places import containers, open_place
 from clipbatch.config import CollectConfig
 from clipbatch.errors import BadImage, ConfigError
@@ -90,7 +91,7 @@ class Manifest:
     def _rows(self) -> Iterator[_Row]:
         root, timeout_s = self._containers.root, self._config.timeout_s
         for file in self._containers.files(timeout_s):
-            name = storage.text_of(file.uri)
+            name = storage.uri_text(file.uri)
             try:
                 with storage.open_file(root, file.uri, timeout_s) as opened:
                     table = _csv(opened) if name.lower().endswith(".csv") else _parquet(opened)
@@ -165,12 +166,12 @@ def _told(table: _Table, config: CollectConfig, name: str) -> Iterator[_Row]:
                 "expected a path or an s3:// address; fill it in or take the row out"
             )
         one, many = labels_of(row[label] if label else None, classes)
-        size, stamp, etag = (text_of(row.get(key)) for key in kept)
+        size, stamp, etag = (cell_text(row.get(key)) for key in kept)
         yield _Row(
             storage.encode_uri(os.fsencode(cell)),
             json.dumps(many or [one]),
-            text_of(row[split]) if split else None,
-            text_of(row[caption]) if caption else None,
+            cell_text(row[split]) if split else None,
+            cell_text(row[caption]) if caption else None,
             int(size) if size and size.isdecimal() else None,
             stamp or (f"etag:{etag}" if etag else None),
         )
@@ -198,6 +199,11 @@ def _csv(file: BinaryIO) -> _Table:
     text = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline="")
     reader = csv.DictReader(text)
     columns = list(reader.fieldnames or ())
+    if any(map(is_picture, columns)):
+        raise ConfigError(
+            f"collect.source: the first line of a .csv got {', '.join(columns)!r}, expected the "
+            "names of columns; put a line such as uri,label above it"
+        )
     return _Table(columns, columns, lambda _: [], lambda _: reader)
 
 

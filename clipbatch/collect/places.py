@@ -67,9 +67,10 @@ class Containers:
                 ) from error
             return
         seen = matched = 0
-        for found in storage.walk(self.root, timeout_s):
+        depth = len(PurePosixPath(self.pattern).parts) if self.pattern else None
+        for found in storage.walk(self.root, timeout_s, depth=depth):
             seen += 1
-            if self._is_wanted(storage.text_of(found.uri)):
+            if self._is_wanted(storage.uri_text(found.uri)):
                 matched += 1
                 yield found
         if not matched:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 
 from clipbatch import storage
 from clipbatch.collect.base import Entry, Place
-from clipbatch.collect.columns import labels_of, text_of
+from clipbatch.collect.columns import cell_text, labels_of
 from clipbatch.collect.paths import PathRules, is_picture
 from clipbatch.collect.places import containers, open_place
 from clipbatch.config import CollectConfig
@@ -68,17 +68,15 @@ class Tar:
         A shard that breaks off ends with an entry of its own name, whose opening says so.
         """
         self.skipped = 0
-        root, timeout_s = self._containers.root, self._config.timeout_s
-        for shard in self._containers.files(timeout_s):
+        for shard in self._containers.files(self._config.timeout_s):
             names: Counter[str] = Counter()
-            try:
-                with storage.open_file(root, shard.uri, timeout_s) as file:
-                    for sample in self._samples(file):
-                        for member in sample.pictures:
-                            names[member.name] += 1
-                            yield self._entry(shard, member, names[member.name], sample.notes)
-            except _DAMAGE:
-                yield Entry(shard.uri, -1, shard.stamp)
+            for sample in self._samples(shard):
+                if sample is None:
+                    yield Entry(shard.uri, -1, shard.stamp)
+                    continue
+                for member in sample.pictures:
+                    names[member.name] += 1
+                    yield self._entry(shard, member, names[member.name], sample.notes)
 
     def read(self, places: Sequence[Place]) -> Iterator[bytes | BadImage]:
         """Read the members' bytes where the listing found them."""
@@ -100,33 +98,41 @@ class Tar:
             )
         return open_place(self._containers.root, shard, place, self._config)
 
-    def _samples(self, file: BinaryIO) -> Iterator[_Sample]:
+    def _samples(self, shard: Object) -> Iterator[_Sample | None]:
+        """Yield the samples of a shard, and None where it breaks off."""
         sample = _Sample()
         try:
-            for member in _headers(file):
-                key, note = _split_name(member.name)
-                if key != sample.key or sample.size >= _GROUP:
-                    yield sample
-                    sample = _Sample(key)
-                sample.size += 1
-                if is_picture(member.name):
-                    sample.pictures.append(member)
-                elif note in self._notes and member.isreg() and member.size <= _NOTE_BYTES:
-                    file.seek(member.offset_data)
-                    sample.notes[note] = file.read(member.size).decode(errors="backslashreplace")
-                else:
-                    self.skipped += 1
+            with storage.open_file(
+                self._containers.root, shard.uri, self._config.timeout_s
+            ) as file:
+                for member in _headers(file):
+                    key, note = _split_name(member.name)
+                    if key != sample.key or sample.size >= _GROUP:
+                        yield sample
+                        sample = _Sample(key)
+                    sample.size += 1
+                    self._put(member, note, sample, file)
         except _DAMAGE:
             yield sample  # it was listed before the damage
-            raise
+            yield None
+            return
         yield sample
+
+    def _put(self, member: tarfile.TarInfo, note: str, sample: _Sample, file: BinaryIO) -> None:
+        if is_picture(member.name):
+            sample.pictures.append(member)
+        elif note in self._notes and member.isreg() and member.size <= _NOTE_BYTES:
+            file.seek(member.offset_data)
+            sample.notes[note] = file.read(member.size).decode(errors="backslashreplace")
+        else:
+            self.skipped += 1
 
     def _entry(
         self, shard: Object, member: tarfile.TarInfo, repeat: int, notes: dict[str, str]
     ) -> Entry:
         name = storage.encode_uri(member.name.encode("utf-8", "surrogateescape"))
         directories = _directories(shard.uri) + _directories(name)
-        path = f"{storage.text_of(shard.uri)}#{storage.text_of(name)}"
+        path = f"{storage.uri_text(shard.uri)}#{storage.uri_text(name)}"
         label, labels = self._labels(notes, directories)
         is_plain = member.isreg() and not member.issparse()
         return Entry(
@@ -137,7 +143,7 @@ class Tar:
             label=label,
             labels=labels,
             split=self._rules.split(directories, path) or _told(notes, "split", self._config.split),
-            caption=text_of(notes.get(self._caption_note))
+            caption=cell_text(notes.get(self._caption_note))
             or _told(notes, "caption", self._config.caption),
         )
 
@@ -185,7 +191,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _directories(uri: str) -> list[str]:
-    return [part for part in storage.text_of(uri).split("/")[:-1] if part not in ("", ".", "..")]
+    return [part for part in storage.uri_text(uri).split("/")[:-1] if part not in ("", ".", "..")]
 
 
 def _note(rule: str, auto: str) -> str:
@@ -194,7 +200,7 @@ def _note(rule: str, auto: str) -> str:
 
 
 def _told(notes: dict[str, str], key: str, rule: str) -> str | None:
-    return text_of(_json(notes).get(key)) if rule == "auto" else None
+    return cell_text(_json(notes).get(key)) if rule == "auto" else None
 
 
 def _json(notes: dict[str, str]) -> dict[str, Any]:

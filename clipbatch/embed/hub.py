@@ -71,8 +71,8 @@ def answers(url: str, seconds: float) -> bool:
     answered = threading.Event()
 
     def ask() -> None:
-        request = urllib.request.Request(url, method="HEAD")  # noqa: S310
         try:
+            request = urllib.request.Request(url, method="HEAD")  # noqa: S310
             urllib.request.urlopen(request, timeout=seconds).close()  # noqa: S310
         except urllib.error.HTTPError:
             pass  # a refusal is an answer

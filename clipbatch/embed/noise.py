@@ -18,6 +18,7 @@ from clipbatch import schema, seeds
 from clipbatch.embed import philox
 from clipbatch.embed.encoder import Preprocess
 from clipbatch.embed.preprocess import standardise
+from clipbatch.errors import ConfigError
 
 if TYPE_CHECKING:  # a run that finds nothing to do needs the settings, not torch
     import torch
@@ -35,15 +36,26 @@ class NoiseSettings:
 
     Attributes:
         units: "normalised" (added to the normalised input) or "unit" (to [0, 1], then clipped).
-        levels: standard deviations, in those units.
+        levels: standard deviations, in those units; multiples of 0.001, since keys are.
         seed: the collection's.
         generator: how numbers are made; another string means other numbers.
+
+    Raises:
+        ConfigError: unknown units, or a level that its key would not tell exactly.
     """
 
     units: str
     levels: tuple[float, ...]
     seed: int
     generator: str = GENERATOR
+
+    def __post_init__(self) -> None:
+        if self.units not in (NORMALISED, UNIT):
+            raise ConfigError(f"noise units: got {self.units!r}, expected {NORMALISED} or {UNIT}")
+        for level in self.levels:
+            key = schema.variant(level)
+            if key <= schema.CLEAN or abs(key / 1000 - level) > 1e-9:
+                raise ConfigError(f"embed.levels: got {level}, expected multiples of 0.001 above 0")
 
     @property
     def variants(self) -> tuple[int, ...]:

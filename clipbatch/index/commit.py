@@ -40,9 +40,7 @@ def commit(config: Config, run: Run, counts: dict[str, Any]) -> Run:
         name: verify.check_vectors(database, name, checked_runs, unit_length=spec.unit_length)
         for name in vectors
     }
-    say(
-        "index", f"{keys['wanted']} wanted keys, each once; {sum(checked.values())} new vectors"
-    )
+    say("index", f"{keys['wanted']} wanted keys, each once; {sum(checked.values())} new vectors")
     names = [schema.CATALOG, schema.CONTENTS, *vectors]
     versions = {name: table.tag(database, name, f"run-{run.run_id}") for name in names}
     committed = runs.finish(

@@ -2,6 +2,12 @@
 
 from typing import Any, Final
 
+from clipbatch.measure import angles, clusters, duplicates, homology
 from clipbatch.measure.base import Analysis
 
-ANALYSES: Final[tuple[Analysis[Any], ...]] = ()
+ANALYSES: Final[tuple[Analysis[Any], ...]] = (
+    duplicates.ANALYSIS,
+    clusters.ANALYSIS,
+    angles.ANALYSIS,
+    homology.ANALYSIS,
+)

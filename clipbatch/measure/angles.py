@@ -125,6 +125,8 @@ def compute(inputs: Inputs, unit: Unit, params: AnglesParams) -> Result:
 
 def _repeat(vectors: NDArray[np.float32], arguments: Mapping[str, Any], seed: int) -> Result:
     """Compare all classes once; rows are (class, half, content) in that order."""
+    from scipy.spatial.distance import pdist
+
     half, k = int(arguments["half"]), int(arguments["k"])
     dim = vectors.shape[1]
     samples = vectors.reshape(-1, 2, half, dim)
@@ -140,8 +142,7 @@ def _repeat(vectors: NDArray[np.float32], arguments: Mapping[str, Any], seed: in
     noise = seeds.generator(seed, "ceiling").standard_normal((2, CEILINGS, dim, k))
     result["ceiling"] = subspaces.principal_angles(*np.linalg.qr(noise).Q)
     means = samples.mean(axis=2, dtype=np.float64)
-    a, b = np.triu_indices(len(means), 1)
-    result["gap"] = np.linalg.norm(means[a, 0] - means[b, 0], axis=1)
+    result["gap"] = pdist(means[:, 0])  # in the order of all_pairs
     result["gap_floor"] = np.linalg.norm(means[:, 0] - means[:, 1], axis=1)
     return {name: array.astype(np.float32) for name, array in result.items()}
 

@@ -13,7 +13,7 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Groups:
+class NearGroups:
     """Groups of at least two contents.
 
     Attributes:
@@ -33,7 +33,7 @@ class Groups:
         return len(self.smallest)
 
 
-def groups_of(n: int, a: Rows, b: Rows, cosine: NDArray[np.float64]) -> Groups:
+def near_groups(n: int, a: Rows, b: Rows, cosine: NDArray[np.float64]) -> NearGroups:
     """Which contents are near duplicates of each other?
 
     Connected components of the pairs; a component with two members that are no listed pair is
@@ -61,7 +61,7 @@ def groups_of(n: int, a: Rows, b: Rows, cosine: NDArray[np.float64]) -> Groups:
     for number, members in enumerate(linked, start=count):
         of[members] = number
     of = _renumbered(of)
-    return Groups(
+    return NearGroups(
         of=of,
         smallest=_smallest(of, a, b, cosine),
         components=int((sizes > 1).sum()),

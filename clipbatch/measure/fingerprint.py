@@ -48,9 +48,7 @@ def of_finding(analysis: Analysis[Any], contents: Contents, params: Any, noise: 
     return state.hexdigest()
 
 
-def _start(
-    analysis: Analysis[Any], params: Any, contents: Contents, noise: str
-) -> "hashlib._Hash":
+def _start(analysis: Analysis[Any], params: Any, contents: Contents, noise: str) -> "hashlib._Hash":
     state = hashlib.blake2b(digest_size=16)
     _add(state, analysis.name, analysis.version, asdict(params))
     _add(state, contents.encoder, contents.seed, noise)

@@ -22,6 +22,9 @@ MEANING: Final = (
     "disjoint clean subsamples: 'disjoint' compares with it; 'paired' (the same contents) may lie "
     "below it. The null is a Gaussian cloud of the same mean and shrunk covariance."
 )
+ENDLESS: Final = (
+    "One H0 bar of every cloud never dies (the whole cloud); it is left out everywhere."
+)
 OFF: Final = "not computed: measure.homology.distances is off"
 
 
@@ -53,7 +56,8 @@ def tell(
     wanted = [number for dim in asked[0] for number in _asked(dim, asked[1])]
     if whole is None:
         why = "too few contents have every variant for two disjoint subsamples"
-        numbers = tuple(Number(one.name, None, one.unit, note=why) for one in wanted)
+        names = {"points": "points", "classes": "classes"} | {one.name: one.unit for one in wanted}
+        numbers = tuple(Number(name, None, unit, note=why) for name, unit in names.items())
         return Finding(f"Not answerable: {why}.", numbers, notes=notes)
     return Finding(
         headline=_headline(whole),
@@ -65,7 +69,7 @@ def tell(
         meaning=MEANING,
         tables=(_whole_table(whole), *([_classes_table(classes)] if classes else [])),
         figures=figures(whole, classes),
-        notes=(_metric_note(whole), *notes),
+        notes=(_metric_note(whole), ENDLESS, *notes),
     )
 
 
@@ -77,9 +81,9 @@ def _asked(dim: int, noisy: Sequence[int]) -> Iterator[_Asked]:
         yield _Asked(f"h{dim}_total_{name}", total, "sum of lifetimes")
         yield _Asked(f"h{dim}_longest_{name}", longest, "longest lifetime")
     if dim:  # In many dimensions nearly every H0 bar is long: points hardly have neighbours.
-        rule = "clean bars longer than twice the floor's bottleneck distance (its 95 % point)"
-        above = methodcaller("bars_above_floor", dim)
-        yield _Asked(f"h{dim}_bars_above_floor", above, rule, unit="bars")
+        rule = "clean bars longer than twice the floor's bottleneck and than the null's longest"
+        persistent = methodcaller("persistent", dim)
+        yield _Asked(f"h{dim}_persistent", persistent, rule, unit="bars")
     rule = "longest clean bar less the null's; a spread around 0 is no difference"
     yield _Asked(f"h{dim}_longest_above_null", methodcaller("above_null", dim), rule)
     for metric in METRICS:
@@ -114,10 +118,10 @@ def _headline(whole: Summary) -> str:
         return f"Diagrams of {whole.size} points; distances were not asked for."
     loops = ""
     if 1 in whole.dims:
-        _, least, _ = repeats.spread(whole.bars_above_floor(1))
+        _, least, _ = repeats.spread(whole.persistent(1))
         count = int(least or 0)
-        verb = "loop stands" if count == 1 else "loops stand"
-        loops = f"{count or 'No'} {verb} reliably above the sampling floor; "
+        verb = "loops persist" if count > 1 else "loop persists"
+        loops = f"{count or 'No'} {verb} above the floor and the null; "
     if not whole.noisy:
         return f"{loops}no noisy variant to compare with."
     beyond = whole.beyond_floor(0)
@@ -126,23 +130,28 @@ def _headline(whole: Summary) -> str:
     return f"{loops}noise moves H0 beyond the sampling floor from level {beyond[0] / 1000:g} on."
 
 
-def _add(columns: dict[str, list[Any]], name: str, values: Array) -> None:
-    """Append the median and the ends of the spread to three columns."""
-    for end, value in zip(("", "_low", "_high"), repeats.spread(values), strict=True):
-        columns.setdefault(name + end, []).append(rounded(value))
+def _row(columns: dict[str, list[Any]], one: Summary, variant: int) -> None:
+    """Append the medians of one level, and the spread of the distance that has a floor."""
+
+    def add(name: str, value: float | None) -> None:
+        columns.setdefault(name, []).append(rounded(value))
+
+    for dim in one.dims:
+        add(f"h{dim}_total", repeats.spread(one.total(dim, str(variant)))[0])
+        add(f"h{dim}_longest", repeats.spread(one.longest(dim, str(variant)))[0])
+        for metric in METRICS if one.measured else ():
+            add(f"h{dim}_{metric}_paired", repeats.spread(one.paired(metric, dim, variant))[0])
+            values = repeats.spread(one.disjoint(metric, dim, variant))
+            for end, value in zip(("", "_low", "_high"), values, strict=True):
+                if not end or metric == "wasserstein":
+                    add(f"h{dim}_{metric}_disjoint{end}", value)
 
 
 def _whole_table(whole: Summary) -> Table:
-    columns: dict[str, list[Any]] = {"cloud": []}
+    columns: dict[str, list[Any]] = {"level": [v / 1000 for v in (CLEAN, *whole.noisy)]}
     for v in (CLEAN, *whole.noisy):
-        columns["cloud"].append(f"level {v / 1000:g}" if v else "clean")
-        for dim in whole.dims:
-            _add(columns, f"h{dim}_total", whole.total(dim, str(v)))
-            _add(columns, f"h{dim}_longest", whole.longest(dim, str(v)))
-            for metric in METRICS if whole.measured else ():
-                _add(columns, f"{metric}_h{dim}_paired", whole.paired(metric, dim, v))
-                _add(columns, f"{metric}_h{dim}_disjoint", whole.disjoint(metric, dim, v))
-    title = f"Whole collection, {whole.size} points a cloud; the clean row is the floor"
+        _row(columns, whole, v)
+    title = f"Whole collection by level, {whole.size} points a cloud; level 0 is the floor"
     return Table(title, columns)
 
 
@@ -152,14 +161,6 @@ def _classes_table(classes: Sequence[Summary]) -> Table:
         for v in (CLEAN, *one.noisy):
             columns["class"].append(one.name)
             columns["level"].append(v / 1000)
-            for dim in one.dims:
-                _add(columns, f"h{dim}_total", one.total(dim, str(v)))
-                for metric in METRICS if one.measured else ():
-                    paired = one.paired(metric, dim, v)
-                    disjoint = one.disjoint(metric, dim, v)
-                    columns.setdefault(f"{metric}_h{dim}_paired", []).append(
-                        rounded(repeats.spread(paired)[0])
-                    )
-                    _add(columns, f"{metric}_h{dim}_disjoint", disjoint)
+            _row(columns, one, v)
     title = f"Classes by level, {classes[0].size} points a cloud; level 0 is the floor"
     return Table(title, columns)

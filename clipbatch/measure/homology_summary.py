@@ -109,16 +109,20 @@ class Summary:
             return self.floor(metric, dim)
         return self.distance(metric, dim, AGAIN, str(variant))
 
-    def bars_above_floor(self, dim: int) -> Array:
-        """How many clean bars, (R,), are longer than twice the floor's bottleneck distance?
+    def persistent(self, dim: int) -> Array:
+        """How many clean bars, (R,), outlast both what sampling and what no shape would give?
 
-        A shorter bar may be matched to the diagonal between two clean subsamples, so sampling
-        alone can make it vanish (the rule of Fasy et al. 2014, with our floor for their band).
+        Longer than twice the floor's bottleneck distance: a shorter one may be matched to the
+        diagonal between two clean subsamples, so sampling alone can make it vanish (the rule of
+        Fasy et al. 2014, with our floor for their band). And longer than the featureless cloud's
+        longest, since clouds without shape have bars too. Both at their 95 % point.
         """
-        _, _, top = repeats.spread(self.floor("bottleneck", dim))
-        if top is None:
+        _, _, floor = repeats.spread(self.floor("bottleneck", dim))
+        _, _, null = repeats.spread(self.longest(dim, NULL))
+        if floor is None or null is None:
             return np.full(len(self.found), np.nan)
-        return np.array([(lives > 2 * top).sum() for lives in self._lives(dim, str(CLEAN))])
+        bound = max(2 * floor, null)
+        return np.array([(lives > bound).sum() for lives in self._lives(dim, str(CLEAN))])
 
     def above_null(self, dim: int) -> Array:
         """How much longer is the longest clean bar than the null's? (R,)."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 ZOOMS: Final = (1.0, 0.95, 0.9, 0.8)  # shares of the side that a centred crop keeps
 FLAT: Final = 1.0  # grey levels of standard deviation below which there is nothing to compare
-_CHUNK: Final = 2048  # pairs whose views are held at once
+_CHUNK: Final = 256  # pairs whose views are held at once
 
 Rows = NDArray[np.int64]
 
@@ -27,20 +27,19 @@ def correlation(thumbnail: NDArray[np.uint8], a: Rows, b: Rows) -> NDArray[np.fl
         b: (K,) positions.
 
     Returns:
-        (K,) in [-1, 1], to six decimals; 0 where a thumbnail is flat.
+        (K,) in [-1, 1], to four decimals; 0 where a thumbnail is flat.
     """
-    found = np.zeros(len(a))
+    found = np.zeros(len(a), np.float64)
     for start in range(0, len(a), _CHUNK):
         part = slice(start, start + _CHUNK)
         used, place = np.unique(np.concatenate([a[part], b[part]]), return_inverse=True)
-        views = _views(thumbnail[used].astype(np.float64))
-        left, right = views[place[: len(place) // 2]], views[place[len(place) // 2 :]]
-        best = [
-            np.einsum("kvp,kp->kv", left, right[:, 0]).max(axis=1),
-            np.einsum("kvp,kp->kv", right, left[:, 0]).max(axis=1),
-        ]
-        found[part] = np.maximum(*best)
-    return np.round(np.clip(found, -1.0, 1.0), 6)
+        views = _views(thumbnail[used].astype(np.float32))
+        first, second = np.split(place, 2)
+        left, right = views[first], views[second]
+        plain = views[:, 0, :, None]
+        best = np.maximum(left @ plain[second], right @ plain[first])
+        found[part] = best.max(axis=(1, 2))
+    return found.clip(-1.0, 1.0).round(4)
 
 
 def hamming(phash: NDArray[np.str_], a: Rows, b: Rows) -> NDArray[np.int64]:
@@ -55,10 +54,11 @@ def hamming(phash: NDArray[np.str_], a: Rows, b: Rows) -> NDArray[np.int64]:
     digits = bytes.fromhex("".join(phash[used].tolist()))
     rows = np.frombuffer(digits, np.uint8).reshape(len(used), -1 if len(used) else 0)
     differing = rows[place[: len(a)]] ^ rows[place[len(a) :]]
-    return np.bitwise_count(differing).sum(axis=1, dtype=np.int64)
+    bits: Rows = np.bitwise_count(differing).sum(axis=1, dtype=np.int64)
+    return bits
 
 
-def _views(pictures: NDArray[np.float64]) -> NDArray[np.float64]:
+def _views(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return every zoom and its mirror image, (N, 2 Z, S * S), the plain picture first.
 
     Each view has mean 0 and length 1; a flat one is zero.
@@ -69,15 +69,15 @@ def _views(pictures: NDArray[np.float64]) -> NDArray[np.float64]:
     views -= views.mean(axis=2, keepdims=True)
     length = np.linalg.norm(views, axis=2, keepdims=True)
     flat = length < FLAT * pictures.shape[-1]
-    return np.where(flat, 0.0, views / np.where(flat, 1.0, length))
+    return np.where(flat, np.float32(0), views / np.where(flat, np.float32(1), length))
 
 
-def _zoom(side: int, share: float) -> NDArray[np.float64]:
+def _zoom(side: int, share: float) -> NDArray[np.float32]:
     """Return the (S, S) matrix that samples the central ``share`` of a side, linearly."""
     at = (1 - share) * (side - 1) / 2 + np.arange(side) * share
     at = np.minimum(at, side - 1)
     low = np.minimum(at.astype(int), side - 2)
-    matrix = np.zeros((side, side))
+    matrix = np.zeros((side, side), np.float32)
     matrix[np.arange(side), low] = 1 - (at - low)
     matrix[np.arange(side), low + 1] = at - low
     return matrix

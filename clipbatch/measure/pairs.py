@@ -3,6 +3,7 @@
 Capitals: N contents, D numbers a vector, K pairs.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +14,7 @@ from clipbatch import seeds
 from clipbatch.measure.base import Contents
 
 TILE: Final = 1024  # rows whose products with a block are held at once
-_EXACT: Final = 1 << 22  # numbers held at once while cosines are taken in float64
+EXACT: Final = 1 << 17  # numbers taken in float64 at once: what a processor's cache holds
 _ROUNDING: Final = 2.0**-24  # unit roundoff of float32
 
 Rows = NDArray[np.int64]
@@ -53,33 +54,47 @@ def blocks(contents: Contents, block_rows: int) -> list[Rows]:
     return list(np.split(order, np.searchsorted(block[order], np.arange(1, 1 << bits))))
 
 
-def directions(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bring rows to length 1, (N, D); a row of zeros has no direction and stays zero."""
-    found = np.empty_like(rows, dtype=np.float32)
-    step = max(1, _EXACT // max(rows.shape[1], 1))
-    for start in range(0, len(rows), step):
-        exact = rows[start : start + step].astype(np.float64)
-        length = np.sqrt((exact * exact).sum(axis=1, keepdims=True))
-        found[start : start + step] = exact / np.where(length > 0, length, 1.0)
+def lengths(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the norm of each row, (N,), in float64."""
+    found = np.empty(len(rows))
+    for part in _slices(len(rows), rows.shape[1]):
+        exact = rows[part].astype(np.float64)
+        found[part] = np.sqrt((exact * exact).sum(axis=1))
     return found
 
 
-def cosines(
-    x: NDArray[np.float32], y: NDArray[np.float32], a: Rows, b: Rows
-) -> NDArray[np.float64]:
-    """Return the cosine of x[a] and y[b], (K,), in float64; 0 where a vector is zero.
+def directions(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bring rows to length 1, (N, D); a row of zeros has no direction and stays zero."""
+    length = lengths(rows)
+    scale = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)
+    found = np.empty(rows.shape, np.float32)
+    for part in _slices(len(rows), rows.shape[1]):
+        found[part] = rows[part] * scale[part, None]
+    return found
+
+
+def cosines(x: "Side", y: "Side", a: Rows, b: Rows) -> NDArray[np.float64]:
+    """Return the cosine of x[a] and y[b], (K,), to twelve decimals; 0 where a vector is zero.
 
     Each value depends on its two rows alone, so it is the same however the work was cut.
     """
-    found = np.zeros(len(a))
-    step = max(1, _EXACT // max(x.shape[1], 1))
-    for start in range(0, len(a), step):
-        part = slice(start, start + step)
-        left, right = x[a[part]].astype(np.float64), y[b[part]].astype(np.float64)
-        squares = (left * left).sum(axis=1) * (right * right).sum(axis=1)
-        products = (left * right).sum(axis=1)
-        np.divide(products, np.sqrt(squares), out=found[part], where=squares > 0)
-    return np.clip(found, -1.0, 1.0)
+    products = np.empty(len(a))
+    for part in _slices(len(a), x.vectors.shape[1]):
+        left, right = x.vectors[a[part]].astype(np.float64), y.vectors[b[part]]
+        left *= right
+        products[part] = left.sum(axis=1)
+    scale = x.lengths[a] * y.lengths[b]
+    found = np.divide(products, scale, out=np.zeros(len(a)), where=scale > 0)
+    return found.clip(-1.0, 1.0).round(12)
+
+
+class Side:
+    """One of two sets of rows to join: vectors (N, D), their lengths and directions."""
+
+    def __init__(self, vectors: NDArray[np.float32]) -> None:
+        self.vectors = vectors
+        self.lengths = lengths(vectors)
+        self.directions = directions(vectors)
 
 
 def join(
@@ -96,24 +111,29 @@ def join(
         threshold: of the cosine.
         cap: pairs to keep, the most similar ones.
     """
-    other = x if y is None else y
-    left = directions(x)
-    right = left if y is None else directions(other)
+    left = Side(x)
+    right = left if y is None else Side(y)
     margin = threshold - (x.shape[1] + 8) * _ROUNDING
     found = _Best(cap)
-    for start in range(0, len(left), TILE):
+    for start in range(0, len(x), TILE):
         skip = start if y is None else 0  # the rest was joined by an earlier tile
-        tile = left[start : start + TILE] @ right[skip:].T
+        tile = left.directions[start : start + TILE] @ right.directions[skip:].T
         flat = np.flatnonzero(tile >= margin)
-        for part in range(0, len(flat), _EXACT):
-            a, b = np.divmod(flat[part : part + _EXACT], tile.shape[1])
+        for part in _slices(len(flat), 1):
+            a, b = np.divmod(flat[part], tile.shape[1])
             a, b = a + start, b + skip
             if y is None:
                 a, b = a[a < b], b[a < b]
-            cosine = cosines(x, other, a, b)
+            cosine = cosines(left, right, a, b)
             near = cosine >= threshold
             found.add(a[near], b[near], cosine[near])
     return found.joined()
+
+
+def _slices(count: int, width: int) -> Iterator[slice]:
+    """Cut ``count`` rows into parts of at most EXACT numbers."""
+    step = max(1, EXACT // max(width, 1))
+    return (slice(start, start + step) for start in range(0, count, step))
 
 
 class _Best:

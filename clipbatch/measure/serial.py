@@ -59,9 +59,7 @@ def run(
 
     def compute(analysis: Analysis[Any], units: Sequence[Unit]) -> Mapping[str, Result]:
         return {
-            unit.key: analysis.compute(
-                inputs_for(analysis, unit, contents, vectors), unit, params
-            )
+            unit.key: analysis.compute(inputs_for(analysis, unit, contents, vectors), unit, params)
             for unit in units
         }
 

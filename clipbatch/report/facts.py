@@ -134,8 +134,6 @@ def pretty(value: Any) -> str:
 def anchor(name: str) -> str:
     """Return a name for links within the page, of letters and digits only."""
     plain = "".join(c for c in name if c.isascii() and (c.isalnum() or c in "_-"))
-    return (
-        plain
-        if plain == name
-        else f"{plain}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:6]}"
-    )
+    if plain and plain == name:
+        return plain
+    return f"{plain}-{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:6]}"

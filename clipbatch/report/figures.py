@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -47,7 +48,7 @@ def draw(figure: Figure, prefix: str = "f") -> str:
 def _heatmap(canvas: Any, figure: Figure) -> None:
     z = np.atleast_2d(paper.floats(figure.data["z"]))
     rows, columns = paper.names(figure.data["rows"]), paper.names(figure.data["columns"])
-    if not z.size:
+    if np.isnan(z).all():
         return paper.nothing(canvas)
     if z.shape != (len(rows), len(columns)):
         raise ValueError(f"z has shape {z.shape}, names {(len(rows), len(columns))}")
@@ -123,7 +124,10 @@ def _bars(canvas: Any, figure: Figure) -> None:
                 va="center", fontsize=10,
             )  # fmt: skip
         axes.margins(x=0.16)
-    paper.label(axes, figure)
+    # The bars lie, so the y label tells the x axis; what the names are stands above them.
+    paper.label(axes, replace(figure, x_label=figure.y_label, y_label=""))
+    if figure.x_label:
+        axes.set_title(shorten(figure.x_label, 50), loc="left", fontsize=11)
     return None
 
 
@@ -144,7 +148,11 @@ def _lines(canvas: Any, figure: Figure) -> None:
             low, high = (paper.floats(end[name]) for end in ends)
             axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
     if ticks:
-        axes.set_xticks(x, ticks, rotation=30, ha="right", rotation_mode="anchor")
+        long = max(map(len, ticks)) > 5
+        axes.set_xticks(
+            x, ticks, rotation=30 if long else 0, ha="right" if long else "center",
+            rotation_mode="anchor",
+        )  # fmt: skip
     paper.label(axes, figure)
     paper.legend(canvas)
     return None
@@ -177,6 +185,8 @@ def _histogram(canvas: Any, figure: Figure) -> None:
     edges, counts = paper.floats(figure.data["edges"]), paper.floats(figure.data["counts"])
     if not len(counts):
         return paper.nothing(canvas)
+    if edges[0] == edges[-1]:  # all values are equal: one bar around them
+        edges, counts = edges[0] + np.array([-0.5, 0.5]), counts.sum(keepdims=True)
     axes = canvas.subplots()
     axes.stairs(counts, edges, fill=True, color=svg.SERIES[0])
     positive = counts[counts > 0]
@@ -185,7 +195,11 @@ def _histogram(canvas: Any, figure: Figure) -> None:
     if len(positive) and positive.max() > 300 * np.median(positive):
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.5)
+        axes.yaxis.set_major_formatter(lambda value, _: number(value))
+        axes.yaxis.set_minor_formatter("")
         note = "logarithmic"
+    else:
+        axes.set_ylim(0, max(1.0, 1.05 * float(np.nanmax(counts))))
     axes.grid(visible=False, axis="x")
     paper.label(axes, figure, y_note=note)
     return None

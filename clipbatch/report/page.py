@@ -13,6 +13,7 @@ from clipbatch.report.text import FULL, number, shorten, signed, visible
 
 ROWS: Final = 200  # of one table; the rest is counted
 OPEN_ROWS: Final = 8  # a longer table is folded
+NUMBERS: Final = 16  # of one finding; further ones are folded
 CELL: Final = 48  # characters
 PROSE: Final = 900
 PICTURES: Final = 1_400_000  # bytes of thumbnails in one page; the rest is counted
@@ -153,17 +154,20 @@ def _section(report: Report, name: str, pictures: _Pictures, evidence: int) -> d
         "status": next((status for status in _WORST if status in statuses), None),
         "checks": checks,
         "reason": reason,
+        "finding": report.findings.get(name),
         "skipped": reason.startswith(SKIPPED),
         "query": gate.evidence(name, report.run.encoder),
     }
-    if reason:
+    if name in report.failed:
+        section["finding"] = None
         section["status"] = Status.SKIPPED if section["skipped"] else Status.ERROR
         return section
     finding = report.findings[name]
     return section | {
-        "finding": finding,
         "figures": _figures(name, finding),
         "interval": _shared_interval(finding),
+        "first": finding.numbers[:NUMBERS],
+        "further": finding.numbers[NUMBERS:],
         "tables": [_table(table) for table in finding.tables],
         "groups": [_group(group, pictures) for group in finding.evidence[:evidence]],
         "more_groups": max(0, len(finding.evidence) - evidence),

@@ -14,6 +14,7 @@ from clipbatch.report.text import number, shorten
 
 POINTS: Final = 1_500  # drawn in one figure; beyond it, evenly chosen, and the axis says so
 NAME: Final = 22  # characters of a name in a figure
+LEGEND_NAME: Final = 40  # characters of a name in a legend
 LEGEND: Final = 16  # names in a legend; the rest are counted
 WIDTH: Final = 440  # pixels; two figures stand side by side on a screen
 
@@ -95,7 +96,7 @@ def legend_name(name: str, n: int, count: int) -> str:
     """Return the n-th of ``count`` names for the legend; beyond ``LEGEND`` they are counted."""
     if n >= LEGEND and count > LEGEND + 1:
         return f"and {count - LEGEND} more" if n == LEGEND else UNNAMED
-    shown = shorten(name, NAME)
+    shown = shorten(name, LEGEND_NAME)
     # A hair space, since Matplotlib hides names that begin with an underscore.
     return f"\u200a{shown}" if shown.startswith("_") else shown
 
@@ -112,10 +113,16 @@ def evenly(count: int) -> NDArray[np.int64]:
 
 
 def positions(x: Sequence[Any]) -> tuple[NDArray[np.float64], list[str]]:
-    """Return positions on the x axis, and names where x holds text."""
+    """Return positions on the x axis and their names; no names where ticks of any value will do.
+
+    Text is named, and so are a few numbers that lie apart (noise levels, numbers of clusters).
+    """
     if any(isinstance(value, str) for value in x):
         return np.arange(len(x), dtype=np.float64), names(x)
-    return floats(x), []
+    at = floats(x)
+    gaps = np.diff(np.unique(at[np.isfinite(at)]))
+    few = len(gaps) == len(at) - 1 and len(gaps) > 0 and gaps.min() >= 0.06 * gaps.sum()
+    return at, [number(value) for value in at.tolist()] if few else []
 
 
 def floats(values: Any) -> NDArray[np.float64]:

@@ -8,14 +8,14 @@ from typing import Final
 INK: Final = "#101112"  # drawn with this, text and axes take the page's text colour
 GRID: Final = "#d0d1d2"
 SERIES: Final = (
-    "#0b62a8",
-    "#cf5300",
-    "#0a7f63",
-    "#a3418f",
-    "#9a6700",
-    "#4a4fc4",
-    "#b3243a",
-)  # light theme; colour-blind-safe together with their markers and dashes
+    "#3f8fcb",
+    "#cd7000",
+    "#5a1f65",
+    "#12958a",
+    "#813501",
+    "#5342c7",
+    "#672030",
+)  # of the light theme; apart for colour-blind eyes too, by lightness as much as by hue
 
 _COLOURS: Final[Mapping[str, str]] = {
     INK: "currentColor",

@@ -45,7 +45,7 @@ def number(value: Any) -> str:
         return f"{int(value):,}".replace("-", "−")
     size = abs(value)
     if size >= 1e15 or size < 1e-4:
-        return f"{value:.2e}".replace("-", "−")
+        return f"{value:.4g}".replace("-", "−")
     digits = max(0, 3 - math.floor(math.log10(size)))
     shown = f"{value:,.{digits}f}".replace("-", "−")
     return shown.rstrip("0").rstrip(".") if digits else shown

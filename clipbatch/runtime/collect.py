@@ -13,7 +13,7 @@ from clipbatch.collect import open_source
 from clipbatch.collect.base import Place, Source
 from clipbatch.collect.listing import Listing, first_entries
 from clipbatch.config import Config
-from clipbatch.errors import BadImage, Incomplete, Reason
+from clipbatch.errors import BadImage, Incomplete
 from clipbatch.index import ledger, table
 from clipbatch.index.changes import changes
 from clipbatch.progress import Progress, say
@@ -21,6 +21,7 @@ from clipbatch.runtime.session import Session
 from clipbatch.runtime.stream import stream
 
 BLOCK = 256  # pictures a task opens
+FEW = 4096  # pictures that are opened here sooner than workers would start
 FLUSH_S = 20.0  # a crash loses at most this much opening
 
 
@@ -72,9 +73,8 @@ def _open_all(config: Config, session: Session, source: Source) -> int:
     for _ in range(config.embed.max_passes):
         failure: Exception | None = None
         for rows in ledger.unopened(config.index.database):
-            session.ensure()
             try:
-                opened += _open(config, source, rows, progress)
+                opened += _open(config, session, source, rows, progress)
             except Incomplete as error:
                 failure = error
         if failure is None:
@@ -86,12 +86,26 @@ def _open_all(config: Config, session: Session, source: Source) -> int:
     return opened
 
 
-def _open(config: Config, source: Source, rows: pa.Table, progress: Progress) -> int:
-    """Open one slice of the catalog on Ray and merge what was found, as it arrives."""
+def _here(blocks: list[pa.Table], settings: dict[str, Any]) -> Iterator[pa.Table]:
+    return (name_contents(block, **settings) for block in blocks)
+
+
+def _on_ray(
+    session: Session, blocks: list[pa.Table], settings: dict[str, Any]
+) -> Iterator[pa.Table]:
+    session.ensure()
+    return stream(blocks, name_contents, settings)
+
+
+def _open(
+    config: Config, session: Session, source: Source, rows: pa.Table, progress: Progress
+) -> int:
+    """Open one slice of the catalog and merge what was found, as it arrives."""
     by_uri = {row["uri"]: row for row in rows.to_pylist()}
     places = rows.select(["uri", "size", "offset"])
     blocks = [places.slice(start, BLOCK) for start in range(0, places.num_rows, BLOCK)]
-    settings = {"source": source, "max_bytes": config.collect.max_bytes}
+    few = places.num_rows <= FEW
+    settings = {"source": source}
     known: list[dict[str, Any]] = []
     opened = 0
 
@@ -103,7 +117,7 @@ def _open(config: Config, source: Source, rows: pa.Table, progress: Progress) ->
 
     flushed = time.monotonic()
     try:
-        for found in stream(blocks, name_contents, settings):
+        for found in _here(blocks, settings) if few else _on_ray(session, blocks, settings):
             known.extend(_answered(by_uri[answer["uri"]], answer) for answer in found.to_pylist())
             progress.add(found.num_rows)
             if time.monotonic() - flushed > FLUSH_S:
@@ -130,30 +144,14 @@ OPENED = pa.schema(
 )
 
 
-def name_contents(block: pa.Table, source: Source, max_bytes: int) -> pa.Table:
+def name_contents(block: pa.Table, source: Source) -> pa.Table:
     """Open a block of pictures and hash their bytes; a failure is a reason, never an exception."""
     places = [Place(**row) for row in block.to_pylist()]
     answers: list[tuple[str | None, ...]] = []
-    for place, data in zip(places, read_bounded(source, places, max_bytes), strict=True):
+    for place, data in zip(places, source.read(places), strict=True):
         if isinstance(data, BadImage):
             answers.append((place.uri, None, str(data.reason), data.message))
         else:
             answers.append((place.uri, hashlib.sha256(data).hexdigest(), None, None))
     columns = [list(column) for column in zip(*answers, strict=True)]
     return pa.table(columns, schema=OPENED)
-
-
-def read_bounded(source: Source, places: list[Place], max_bytes: int) -> Iterator[bytes | BadImage]:
-    """Open pictures, but none whose listed or real size is above the bound."""
-    small = [place for place in places if place.size <= max_bytes]
-    read = source.read(small)
-    for place in places:
-        data = next(read) if place.size <= max_bytes else None
-        if data is None or (isinstance(data, bytes) and len(data) > max_bytes):
-            size = place.size if data is None else len(data)
-            yield BadImage(
-                Reason.TOO_MANY_BYTES,
-                f"got {size} bytes, expected at most {max_bytes} (collect.max_bytes)",
-            )
-        else:
-            yield data

@@ -11,7 +11,6 @@ from clipbatch.collect.decode import decode
 from clipbatch.collect.facts import facts
 from clipbatch.embed.encoder import Preprocess
 from clipbatch.errors import BadImage, Reason
-from clipbatch.runtime.collect import read_bounded
 
 UNREAD: Final = "unread"  # the bytes were not to be had; says nothing about the content
 
@@ -31,7 +30,7 @@ DECODED: Final = pa.schema(
 
 
 def decode_block(
-    block: pa.Table, source: Source, preprocess: Preprocess, limits: tuple[int, int]
+    block: pa.Table, source: Source, preprocess: Preprocess, max_pixels: int
 ) -> pa.Table:
     """Open, check, decode and prepare a block of contents; never raises for a picture.
 
@@ -39,12 +38,11 @@ def decode_block(
         block: rows of content_id, uri, size, offset, variants.
         source: that opens them.
         preprocess: of the encoder.
-        limits: max_pixels, max_bytes.
+        max_pixels: larger pictures are bad.
     """
     rows = block.to_pylist()
     places = [Place(row["uri"], row["size"], row["offset"]) for row in rows]
-    max_pixels, max_bytes = limits
-    read = read_bounded(source, places, max_bytes)
+    read = source.read(places)
     decoded = [
         {key: row[key] for key in ("uri", "content_id", "variants")}
         | _decode(row, data, preprocess, max_pixels)

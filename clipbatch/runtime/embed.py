@@ -163,11 +163,10 @@ class _Attempt:
             where.num_cpus,
             where.num_gpus,
         )
-        limits = (config.collect.max_pixels, config.collect.max_bytes)
         settings = {
             "source": work.source,
             "preprocess": work.spec.preprocess,
-            "limits": limits,
+            "max_pixels": config.collect.max_pixels,
         }
         started = time.monotonic()
         try:

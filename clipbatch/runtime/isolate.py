@@ -61,10 +61,10 @@ def _crashed(config: Config, source: Source, rows: pa.Table) -> set[str]:
     import ray
     from ray.exceptions import RayError
 
-    limits = (config.collect.max_pixels, config.collect.max_bytes)
-    alone = ray.remote(num_cpus=1, max_retries=0, max_calls=1)(_decode_alone)
+    max_pixels = config.collect.max_pixels
+    alone = ray.remote(num_cpus=1, max_retries=0)(_decode_alone)
     tasks = {
-        uri: alone.remote(rows.slice(i, 1), source, limits)
+        uri: alone.remote(rows.slice(i, 1), source, max_pixels)
         for i, uri in enumerate(rows.column("uri").to_pylist())
     }
     crashed = set()
@@ -76,8 +76,8 @@ def _crashed(config: Config, source: Source, rows: pa.Table) -> set[str]:
     return crashed
 
 
-def _decode_alone(row: pa.Table, source: Source, limits: tuple[int, int]) -> None:
-    decode_block(row, source, Preprocess(32, 32), limits)
+def _decode_alone(row: pa.Table, source: Source, max_pixels: int) -> None:
+    decode_block(row, source, Preprocess(32, 32), max_pixels)
 
 
 def _condemn(

@@ -66,7 +66,8 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
             measured.findings[analysis.name] = store.finding_from_bytes(found)
             say("measure", f"{analysis.name}: unchanged, reused")
             continue
-        units = _Units(config, session, run.run_id, contents, vectors, params, noise)
+        asked = _Asked(run.run_id, contents, vectors, params, noise)
+        units = _Units(config, session, asked)
         started = time.monotonic()
         try:
             finding = run_rounds(analysis, contents, params, units.compute)
@@ -86,28 +87,30 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
     return measured
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """One analysis of one run: what its units are cut from and depend on."""
+
+    run_id: str
+    contents: Contents
+    vectors: read.VectorReader
+    params: Any
+    noise: str
+
+
 class _Units:
     """Computes units on Ray, except those whose fingerprint is in the findings table."""
 
-    def __init__(
-        self,
-        config: Config,
-        session: Session,
-        run_id: str,
-        contents: Contents,
-        vectors: read.VectorReader,
-        params: Any,
-        noise: str,
-    ) -> None:
-        self.config, self.session, self.run_id = config, session, run_id
-        self.contents, self.vectors, self.params, self.noise = contents, vectors, params, noise
+    def __init__(self, config: Config, session: Session, asked: _Asked) -> None:
+        self.config, self.session, self.asked = config, session, asked
         self.computed = self.reused = 0
 
     def compute(self, analysis: Analysis[Any], units: Sequence[Unit]) -> Mapping[str, Result]:
         """Return unit key -> result, of stored and new units."""
         database = self.config.index.database
+        asked = self.asked
         keys = {
-            u.key: fingerprint.of_unit(analysis, u, self.contents, self.params, self.noise)
+            u.key: fingerprint.of_unit(analysis, u, asked.contents, asked.params, asked.noise)
             for u in units
         }
         stored = _load(database, list(keys.values()))
@@ -128,7 +131,7 @@ class _Units:
             for unit, data, seconds in self._run(analysis, todo):
                 results[unit.key] = store.result_from_bytes(data)
                 waiting.append(
-                    (keys[unit.key], analysis.name, unit.key, data, seconds, self.run_id)
+                    (keys[unit.key], analysis.name, unit.key, data, seconds, asked.run_id)
                 )
                 progress.add(1)
                 if time.monotonic() - saved > SAVE_S:
@@ -172,15 +175,15 @@ class _Units:
             yield unit, data, seconds
 
     def _arguments(self, analysis: Analysis[Any], unit: Unit) -> tuple[Any, ...]:
-        rows = unit.rows
-        seed = seeds.derive(self.contents.seed, analysis.name, unit.key)
+        rows, contents = unit.rows, self.asked.contents
+        seed = seeds.derive(contents.seed, analysis.name, unit.key)
         return (
             analysis.name,
             unit,
-            self.vectors.only(rows, unit.variants),
-            (self.contents.content_id[rows], self.contents.label[rows]),
+            self.asked.vectors.only(rows, unit.variants),
+            (contents.content_id[rows], contents.label[rows]),
             seed,
-            self.params,
+            self.asked.params,
         )
 
 

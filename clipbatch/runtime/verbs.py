@@ -9,8 +9,8 @@ from clipbatch.config import Config
 from clipbatch.errors import ConfigError, ExitCode
 from clipbatch.index import commit, runs
 from clipbatch.index.runs import Run
-from clipbatch.progress import duration, say
 from clipbatch.measure import ANALYSES
+from clipbatch.progress import duration, say
 from clipbatch.report import build, gate
 from clipbatch.runtime.collect import collect
 from clipbatch.runtime.embed import embed

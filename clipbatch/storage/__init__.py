@@ -22,7 +22,7 @@ from clipbatch.storage.names import (
     redact,
     refuse_large,
     split,
-    text_of,
+    uri_text,
 )
 
 __all__ = [
@@ -41,7 +41,7 @@ __all__ = [
     "refuse_large",
     "split",
     "status",
-    "text_of",
+    "uri_text",
     "walk",
     "write_atomic",
 ]
@@ -62,7 +62,7 @@ def kind(root: str, timeout_s: float = _TIMEOUT_S) -> Literal["file", "folder", 
     return remote.kind(root, timeout_s) if is_remote(root) else local.kind(root)
 
 
-def walk(root: str, timeout_s: float = _TIMEOUT_S) -> Iterator[Object]:
+def walk(root: str, timeout_s: float = _TIMEOUT_S, *, depth: int | None = None) -> Iterator[Object]:
     """List every file below a root, lazily, in byte order of the names.
 
     Hidden names (a part begins with a dot) are left out. Links to folders are followed, but not
@@ -70,11 +70,18 @@ def walk(root: str, timeout_s: float = _TIMEOUT_S) -> Iterator[Object]:
     one folder and of those above it are held at a time. Stamps are ``mtime_ns:<int>``, or
     ``etag:<text>`` (the time of the last change, where a store has no etag).
 
+    Args:
+        root: folder or prefix.
+        timeout_s: for one request to a store.
+        depth: the most parts that a name may have; None for any.
+
     Raises:
         ConfigError: the root does not exist, or a folder may not be read.
         Transient: the store or the file system failed.
     """
-    return remote.walk(root, timeout_s) if is_remote(root) else local.walk(root)
+    if is_remote(root):
+        return remote.walk(root, timeout_s, depth)
+    return local.walk(root, depth)
 
 
 def status(root: str, uri: str, timeout_s: float = _TIMEOUT_S) -> Object:

@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal
 from urllib.parse import unquote
 
 from clipbatch.errors import BadImage, ConfigError, Reason, Transient
-from clipbatch.storage.names import Object, decode_uri, encode_uri, refuse_large
+from clipbatch.storage.names import Object, decode_uri, encode_uri, refuse_large, uri_text
 
 _FOR_A_PERSON = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 
@@ -35,7 +35,7 @@ def kind(root: str) -> Literal["file", "folder", "missing"]:
     return "folder" if stat.S_ISDIR(mode) else "file"
 
 
-def walk(root: str) -> Iterator[Object]:
+def walk(root: str, depth: int | None) -> Iterator[Object]:
     """List every file under a folder in byte order of the names, one folder's names at a time."""
     top = path_of(root)
     pending = [(b"", iter(_names(root, top)), frozenset({_identity(root, top)}))]
@@ -48,11 +48,12 @@ def walk(root: str) -> Iterator[Object]:
             found = _status(top, folder + name)
             if found is not None:
                 yield found
-        else:
+        elif depth is None or len(pending) < depth:
             path = os.path.join(top, folder + name)
-            identity = _identity(root, path)
+            where = f"{root}/{uri_text(encode_uri(folder + name))}"
+            identity = _identity(where, path)
             if identity not in above:  # else a link that leads back up
-                below = iter(_names(root, path))
+                below = iter(_names(where, path))
                 pending.append((folder + name, below, above | {identity}))
 
 

@@ -61,7 +61,7 @@ def decode_uri(uri: str) -> bytes:
     return unquote_to_bytes(uri)
 
 
-def text_of(uri: str) -> str:
+def uri_text(uri: str) -> str:
     """Return a relative uri as text to read or to match, whatever its bytes are."""
     return decode_uri(uri).decode("utf-8", "backslashreplace")
 

@@ -46,7 +46,7 @@ def kind(root: str, timeout_s: float) -> Literal["file", "folder", "missing"]:
     return "folder" if page or not key else "missing"
 
 
-def walk(root: str, timeout_s: float) -> Iterator[Object]:
+def walk(root: str, timeout_s: float, depth: int | None) -> Iterator[Object]:
     """List every object under a prefix, page by page, in the store's order (S3: byte order)."""
     store, prefix = _locate(root, timeout_s)
     start = len(prefix) + 1 if prefix else 0
@@ -54,7 +54,8 @@ def walk(root: str, timeout_s: float) -> Iterator[Object]:
         for page in obstore.list(store, prefix=prefix or None, chunk_size=_PAGE):
             for meta in page:
                 name = meta["path"][start:]
-                if not name.startswith(".") and "/." not in name:
+                is_deep = depth is not None and name.count("/") >= depth
+                if not (name.startswith(".") or "/." in name or is_deep):
                     yield _object(encode_uri(name.encode()), meta)
     except _ERRORS as error:
         raise _refusal(root, error) from error
@@ -227,7 +228,7 @@ def _refusal(root: str, error: Exception) -> ClipbatchError:
             f"{where}: holds a key with an empty, '.' or '..' part ({key[1] if key else '?'}), "
             "which no reader can name; rename it, or list the pictures in a .csv manifest"
         )
-    if "169.254.169.254" in text or "metadata" in text.lower():
+    if "169.254.169.254" in text or "metadata.google.internal" in text:  # asks its host machine
         return ConfigError(
             f"{where}: no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
             "AWS_SKIP_SIGNATURE=true for a public bucket"

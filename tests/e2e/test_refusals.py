@@ -94,9 +94,7 @@ def test_a_check_that_names_no_analysis(tmp_path, pictures):
 
 def test_a_database_that_cannot_be_written(tmp_path, pictures):
     (tmp_path / "file").write_text("")
-    done = run(
-        tmp_path, "audit", str(pictures), "--db", "file/db", "--set", "embed.encoder=pixels"
-    )
+    done = run(tmp_path, "audit", str(pictures), "--db", "file/db", "--set", "embed.encoder=pixels")
     refused(tmp_path, done)
 
 

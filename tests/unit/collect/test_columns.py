@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipbatch.collect.columns import class_names, column, labels_of, picture_column, text_of
+from clipbatch.collect.columns import (
+    cell_text,
+    class_names,
+    column,
+    holds_pictures,
+    image_column,
+    labels_of,
+    picture_column,
+)
 from clipbatch.errors import ConfigError
 
 pytestmark = pytest.mark.quick
@@ -63,11 +71,26 @@ def test_numbers_become_the_names_that_hugging_face_keeps():
         assert class_names(other, "label") == []
 
 
-@given(st.one_of(st.text(), st.binary(), st.integers(), st.floats(), st.lists(st.text())))
+SURROGATES = st.text(st.characters(exclude_categories=()))
+
+
+@given(st.one_of(SURROGATES, st.binary(), st.integers(), st.floats(), st.lists(st.text())))
 def test_text_of_any_cell_can_be_stored(value):
-    text = text_of(value)
+    text = cell_text(value)
     assert text is None or text.encode().decode() == text
 
 
 def test_names_that_are_not_utf8_stay_legible():
-    assert text_of(b"caf\xe9".decode(errors="surrogateescape")) == "caf\\xe9"
+    assert cell_text(b"caf\xe9".decode(errors="surrogateescape")) == "caf\\xe9"
+
+
+def test_columns_of_bytes_are_told_from_columns_of_names():
+    struct = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    for kind in (pa.binary(), pa.large_binary(), struct):
+        schema = pa.schema([("picture", kind), ("uri", pa.string())])
+        assert image_column(schema, "auto") == "picture"
+        assert holds_pictures(schema, "auto")
+        assert not holds_pictures(schema, "uri")
+        with pytest.raises(ConfigError, match="hold pictures here: picture"):
+            image_column(schema, "uri")
+    assert not holds_pictures(pa.schema([("x", pa.struct([("path", pa.string())]))]), "auto")

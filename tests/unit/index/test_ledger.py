@@ -2,10 +2,10 @@ import pyarrow as pa
 import pytest
 
 from clipbatch import schema
+from clipbatch.collect.listing import LISTING
 from clipbatch.index import ledger, table
 from clipbatch.index.changes import changes
 from clipbatch.index.wanted import Wanted
-from clipbatch.collect.listing import LISTING
 from tests.unit.index.test_table import vectors
 
 pytestmark = pytest.mark.quick

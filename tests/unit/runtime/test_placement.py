@@ -19,7 +19,10 @@ def test_actors_leave_half_of_every_cpu_node_to_decoding(sizes):
     assert found.threads <= min(sizes)
 
 
-@given(st.lists(st.integers(1, 8).map(float), min_size=1, max_size=4), st.sampled_from([0.25, 0.5, 1.0]))
+@given(
+    st.lists(st.integers(1, 8).map(float), min_size=1, max_size=4),
+    st.sampled_from([0.25, 0.5, 1.0]),
+)
 def test_actors_fit_the_gpus_of_their_nodes(gpus, share):
     found = place(EmbedConfig(num_gpus=share), [(8.0, g) for g in gpus])
     assert found.num_gpus == share

@@ -55,6 +55,18 @@ def test_hidden_names_are_left_out_at_every_depth(tmp_path):
     assert uris(tmp_path) == ["a/y.jpg"]
 
 
+def test_a_depth_bounds_where_it_looks(tmp_path, monkeypatch):
+    for name in ["a.jpg", "b/c.jpg", "b/d/e.jpg"]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    looked = []
+    original = os.scandir
+    monkeypatch.setattr(local.os, "scandir", lambda path: looked.append(path) or original(path))
+    found = [[f.uri for f in storage.walk(str(tmp_path), depth=d)] for d in (1, 2, 3)]
+    assert found == [["a.jpg"], ["a.jpg", "b/c.jpg"], ["a.jpg", "b/c.jpg", "b/d/e.jpg"]]
+    assert len(looked) == 1 + 2 + 3
+
+
 def test_links_are_followed_but_never_in_circles(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

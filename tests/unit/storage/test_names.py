@@ -11,7 +11,7 @@ from clipbatch.storage import (
     redact,
     refuse_large,
     split,
-    text_of,
+    uri_text,
 )
 
 pytestmark = pytest.mark.quick
@@ -40,7 +40,7 @@ def test_a_plain_name_stays_readable_and_a_formula_does_not_stay_one():
 
 @given(st.binary())
 def test_text_can_always_be_stored_as_utf8(name):
-    text_of(encode_uri(name)).encode()
+    uri_text(encode_uri(name)).encode()
 
 
 @pytest.mark.parametrize(

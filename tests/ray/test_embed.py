@@ -1,0 +1,189 @@
+"""The path into the tables, on a real Ray: what is opened, what is embedded, and what survives."""
+
+import os
+import shutil
+import signal
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from clipbatch import schema
+from clipbatch.errors import Incomplete
+from clipbatch.index import table
+from clipbatch.index.runs import find, history
+from clipbatch.runtime import decode, embed
+from tests import groceries
+from tests.ray import world
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+
+@pytest.fixture
+def root(tmp_path):
+    groceries.folder(tmp_path / "pictures", 24)
+    return tmp_path
+
+
+def test_a_second_run_opens_and_embeds_nothing(root):
+    config = world.load(root)
+    code, first = world.audit(config)
+    assert code == 0
+    assert (first["new"], first["opened"], first["decoded"]) == (24, 24, 24)
+    assert first["embedded_rows"] == 24 * 4
+    before = world.vectors(config)
+    code, second = world.audit(config)
+    assert code == 0
+    assert (second["opened"], second["decoded"], second["embedded_rows"]) == (0, 0, 0)
+    assert second["units_computed"] == 0
+    assert world.vectors(config) == before
+    runs = history(config.index.database)
+    assert [run.verdict for run in runs] == ["passed", "passed"]
+    assert runs[0].tables == runs[1].tables
+
+
+def test_two_images_of_one_content_are_embedded_once(root):
+    one = next((root / "pictures").rglob("*.jpg"))
+    shutil.copy(one, one.with_name("copy.jpg"))
+    config = world.load(root)
+    _, counts = world.audit(config)
+    assert (counts["images"], counts["contents"]) == (25, 24)
+    assert counts["decoded"] == 24
+    assert len(world.vectors(config)) == 24 * 4
+
+
+def test_a_new_level_costs_only_what_is_missing(root):
+    world.audit(world.load(root, "embed.levels=[0.5]"))
+    config = world.load(root, "embed.levels=[0.5, 3.0]")
+    _, counts = world.audit(config)
+    assert (counts["opened"], counts["embedded_rows"]) == (0, 24)
+    assert {v for _, v in world.vectors(config)} == {0, 500, 3000}
+
+
+def test_another_noise_goes_to_another_table_and_leaves_clean_alone(root):
+    first = world.load(root, "embed.levels=[0.5]")
+    world.audit(first)
+    before = world.vectors(first)
+    second = world.load(root, "embed.levels=[0.5]", "embed.noise_units=unit")
+    _, counts = world.audit(second)
+    assert counts["embedded_rows"] == 24
+    tables = find(second.index.database).vectors_tables()
+    assert tables[0] != tables[500]
+    noisy = table.open_table(second.index.database, tables[500]).to_table().to_pylist()
+    assert {row["variant"] for row in noisy} == {500}
+    for row in noisy:
+        bits = np.array(row["vector"], np.float32).tobytes()
+        assert bits != before[row["content_id"], 500]
+    assert world.vectors(first, history(first.index.database)[0].run_id) == before
+
+
+def test_noise_is_on_a_sample_of_each_class_of_a_large_collection(root):
+    config = world.load(root, "embed.noise_all_below=10", "embed.noise_per_class=1")
+    _, counts = world.audit(config)
+    labels = {row["label"] for row in world.catalog(config).values()}
+    found = world.vectors(config)
+    assert sum(v == 0 for _, v in found) == 24
+    assert sum(v == 500 for _, v in found) == len(labels)
+    assert counts["pending"] == 0
+
+
+def test_bad_pictures_are_rows_with_reasons_and_stop_nothing(root):
+    folder = root / "pictures"
+    whole = next(folder.rglob("*.jpg")).read_bytes()
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "text.png").write_text("not a picture")
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    Image.new("L", (2000, 2000)).save(folder / "large.png")
+    config = world.load(root, "collect.max_pixels=1000000")
+    code, counts = world.audit(config)
+    assert counts["bad"] == 4
+    assert code == 1  # more than 1 % of the pictures are bad, and a check says so
+    rows = world.catalog(config)
+    assert {uri: row["reason"] for uri, row in rows.items() if row["status"] == "bad"} == {
+        "empty.jpg": "empty",
+        "text.png": "not_an_image",
+        "cut.jpg": "truncated",
+        "large.png": "too_many_pixels",
+    }
+    assert all(row["message"] for row in rows.values() if row["status"] == "bad")
+    assert len(world.vectors(config)) == 24 * 4
+    _, again = world.audit(config)
+    assert again["opened"] == 0
+
+
+def _killer(data, *, max_pixels):
+    """Decode as ever, but die on one picture: what a faulty C library does."""
+    if data.startswith(b"\xff\xd8") and b"kill me" in data[-16:]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    from clipbatch.collect.decode import decode as real
+
+    return real(data, max_pixels=max_pixels)
+
+
+@pytest.mark.timeout(600)
+def test_a_picture_that_kills_its_worker_is_found_and_its_mates_survive(root, monkeypatch):
+    whole = next((root / "pictures").rglob("*.jpg")).read_bytes()
+    (root / "pictures" / "killer.jpg").write_bytes(whole + b"kill me")
+    monkeypatch.setattr(embed, "decode_block", _deadly_block)
+    monkeypatch.setattr("clipbatch.runtime.isolate.decode_block", _deadly_block)
+    config = world.load(root, "embed.levels=[]")
+    code, counts = world.audit(config)
+    row = world.catalog(config)["killer.jpg"]
+    assert (row["status"], row["reason"]) == ("bad", "crashed_worker")
+    assert counts["bad"] == 1
+    assert counts["ok"] == 24
+    assert len(world.vectors(config)) == 24
+    assert code == 1
+
+
+def _deadly_block(block, source, preprocess, max_pixels):
+    decode.decode = _killer  # in the worker's own process
+    return decode.decode_block(block, source, preprocess, max_pixels)
+
+
+def test_nothing_is_tagged_while_a_vector_is_missing(root, monkeypatch):
+    config = world.load(root, "embed.levels=[]")
+    work = embed._Work.merge
+
+    def lossy(self, name, rows, *, update):
+        if name.startswith("vectors__"):
+            rows = rows.slice(1)
+        return work(self, name, rows, update=update)
+
+    monkeypatch.setattr(embed._Work, "merge", lossy)
+    with pytest.raises(Incomplete, match="passes"):
+        world.audit(world.load(root, "embed.levels=[]", "embed.max_passes=2"))
+    assert history(config.index.database) == []
+    monkeypatch.undo()
+    code, _ = world.audit(config)
+    assert code == 0
+    assert len(world.vectors(config)) == 24
+
+
+def test_vectors_do_not_depend_on_batch_mates_actors_or_merges(root, tmp_path_factory):
+    plain = world.load(root, "embed.levels=[1.0]")
+    world.audit(plain)
+    other = tmp_path_factory.mktemp("other")
+    shutil.copytree(root / "pictures", other / "pictures")
+    cut = world.load(other, "embed.levels=[1.0]", "embed.actors=1", "embed.merge_rows=5")
+    for gone in sorted((other / "pictures").rglob("*.jpg"))[::2]:
+        gone.rename(gone.with_suffix(".later"))
+    world.audit(cut)
+    for back in sorted((other / "pictures").rglob("*.later")):
+        back.rename(back.with_suffix(".jpg"))
+    world.audit(cut)
+    assert world.vectors(cut) == world.vectors(plain)
+
+
+def test_the_search_of_the_table_returns_the_picture_itself(root):
+    from clipbatch.index.search import nearest
+
+    config = world.load(root)
+    world.audit(config)
+    name = find(config.index.database).vectors_tables()[schema.CLEAN]
+    for (content, variant), bits in list(world.vectors(config).items())[:6]:
+        vector = np.frombuffer(bits, np.float32)
+        best = nearest(config.index.database, name, vector, k=3, variant=variant)
+        assert best[0]["content_id"] == content
+        assert {row["variant"] for row in best} == {variant}
+        assert best[0]["_distance"] == pytest.approx(0, abs=1e-5)

@@ -1,0 +1,219 @@
+"""`ray job submit` of an audit to two real nodes gives what the same audit gives here."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import lancedb
+import pytest
+
+from clipbatch.cli import main
+from tests import groceries
+from tests.ray import cluster
+
+pytestmark = pytest.mark.ray
+
+PICTURES = 40
+CONFIG = """\
+[collect]
+source = "$SOURCE"
+[embed]
+encoder = "pixels"
+levels = [1.0]
+batch_size = 8
+[index]
+database = "$DATABASE"
+[measure]
+analyses = ["duplicates", "angles"]
+[report]
+folder = "$REPORT"
+"""
+# No collection passes it, so the audit fails.
+IMPOSSIBLE = """\
+[report.checks.impossible]
+value = "collection.bad_share"
+op = ">"
+threshold = 1.0
+severity = "fail"
+"""
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """The job's own files and nothing else; clipbatch itself comes from the environment."""
+    folder = tmp_path_factory.mktemp("job")
+    (folder / "jobs").mkdir()
+    shutil.copy(cluster.ROOT / "jobs" / "audit.py", folder / "jobs" / "audit.py")
+    (folder / "audit.toml").write_text(CONFIG)
+    (folder / "failing.toml").write_text(CONFIG + IMPOSSIBLE)
+    (folder / "broken.toml").write_text("[collect]\nsauce = 'x'\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    return groceries.folder(tmp_path_factory.mktemp("pictures"), PICTURES)
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """The environment of two real nodes, and proof that nothing of them is left."""
+    with cluster.two_nodes() as environment:
+        scratch = str(Path(environment["RAY_AUTH_TOKEN_PATH"]).parent)
+        assert sum("raylet_socket_name" in c for c in cluster.processes(scratch).values()) == 2
+        yield environment
+    assert cluster.left_behind(scratch) == {}
+    assert not Path(scratch).exists()
+
+
+def places(folder, pictures):
+    return {
+        "SOURCE": str(pictures),
+        "DATABASE": str(folder / "db"),
+        "REPORT": str(folder / "report"),
+    }
+
+
+@pytest.fixture(scope="module")
+def submit(nodes, job, pictures, tmp_path_factory):
+    """Submit an audit with one of the job's configurations; always into the same tables."""
+    folder = tmp_path_factory.mktemp("cluster")
+
+    def submit(config):
+        command = ["ray", "job", "submit", "--working-dir", str(job)]
+        command += ["--runtime-env-json", json.dumps({"env_vars": places(folder, pictures)})]
+        command += ["--", sys.executable, "jobs/audit.py", "--config", config]
+        ended = subprocess.run(
+            [str(Path(sys.executable).parent / command[0]), *command[1:]],
+            env=nodes,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+        return SimpleNamespace(
+            code=ended.returncode, said=ended.stdout + ended.stderr, folder=folder
+        )
+
+    return submit
+
+
+@pytest.fixture(scope="module")
+def submitted(submit):
+    done = submit("audit.toml")
+    assert done.code == 0, done.said
+    return done
+
+
+@pytest.fixture(scope="module")
+def local(local_ray, job, pictures, tmp_path_factory):
+    """The same configuration, run in this process on a Ray of its own."""
+    folder = tmp_path_factory.mktemp("local")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in places(folder, pictures).items():
+            patch.setenv(name, value)
+        assert main(["audit", "--config", str(job / "audit.toml")]) == 0
+    return folder
+
+
+def rows(folder, table):
+    return lancedb.connect(folder / "db").open_table(table).to_arrow().to_pylist()
+
+
+def audit(folder):
+    return json.loads((folder / "report" / "audit.json").read_text())
+
+
+def test_the_verdict_the_run_and_every_vector_arrive(submitted):
+    assert "on the cluster: 2 CPU" in submitted.said
+    (run,) = rows(submitted.folder, "runs")
+    report = audit(submitted.folder)
+    assert run["verdict"] == report["verdict"] == "passed"
+    assert report["exit_code"] == 0
+    assert report["run"]["run_id"] == run["run_id"]
+    (vectors,) = [name for name in json.loads(run["tables"]) if name.startswith("vectors__")]
+    keys = [(row["content_id"], row["variant"]) for row in rows(submitted.folder, vectors)]
+    assert len(keys) == len(set(keys)) == 2 * PICTURES
+
+
+def test_the_cluster_finds_what_a_local_run_finds(submitted, local):
+    def found(folder):
+        return {
+            (row["fingerprint"], row["analysis"], row["unit"]): row["result"]
+            for row in rows(folder, "findings")
+        }
+
+    assert found(submitted.folder) == found(local)
+    assert {key[1] for key in found(local)} == {"duplicates", "angles"}
+    assert audit(submitted.folder)["findings"] == audit(local)["findings"]
+
+
+def test_submit_knows_two_codes_and_the_verdict_has_the_rest(submitted, submit):
+    failing = submit("failing.toml")
+    assert failing.code == 1, failing.said
+    report = audit(submitted.folder)
+    assert (report["verdict"], report["exit_code"]) == ("failed", 1)
+    # Nothing had changed since the first submission, so nothing was opened or embedded again.
+    assert (report["run"]["counts"]["opened"], report["run"]["counts"]["decoded"]) == (0, 0)
+    broken = submit("broken.toml")
+    assert broken.code == 1
+    assert "exit code 2" in broken.said
+    assert "did you mean 'source'?" in broken.said
+
+
+def test_without_the_token_nobody_submits(nodes, job):
+    stranger = {k: v for k, v in nodes.items() if not k.startswith("RAY_AUTH")}
+    ended = subprocess.run(
+        [str(Path(sys.executable).parent / "ray"), "job", "list"],
+        env=stranger | {"RAY_AUTH_MODE": "disabled"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert "401" in ended.stdout + ended.stderr
+
+
+def test_a_command_gets_the_cluster_and_gives_its_code():
+    script = cluster.start("sh", "-c", "echo $RAY_ADDRESS $RAY_AUTH_TOKEN_PATH; exit 7")
+    said, _ = script.communicate(timeout=cluster.START_S)
+    address, token = said.split()
+    assert script.returncode == 7
+    assert address.startswith("127.0.0.1:")
+    assert cluster.left_behind(str(Path(token).parent)) == {}
+
+
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+def test_a_start_that_is_cut_short_leaves_nothing(by):
+    script = cluster.start()
+    scratch = ""
+    until = time.monotonic() + 60
+    while not scratch and time.monotonic() < until:
+        marks = Path("/proc").glob("[0-9]*/environ")
+        scratch = scratch_of(script.pid, marks)
+        time.sleep(0.2)
+    assert scratch, "no node was started within 60 s"
+    script.send_signal(by)
+    script.wait(cluster.STOP_S)
+    assert cluster.left_behind(scratch) == {}
+    if by is signal.SIGKILL:
+        shutil.rmtree(scratch)  # nobody was left to do it
+
+
+def scratch_of(script, environments):
+    """Return the folder of the cluster whose node is a child of the script, or nothing."""
+    for path in environments:
+        try:
+            parent = int((path.parent / "stat").read_text().rpartition(")")[2].split()[1])
+            marks = [m for m in path.read_bytes().split(b"\0") if m.startswith(b"CLIPBATCH_LOCAL")]
+        except OSError:
+            continue
+        if parent == script and marks:
+            return marks[0].decode().partition("=")[2]
+    return ""
