@@ -107,13 +107,7 @@ class EmbedConfig:
     merge_rows: int = 0
 
     def __post_init__(self) -> None:
-        for level in self.levels:
-            if not 0 < level <= 100:
-                raise _refuse(
-                    "embed.levels", level, "noise levels above 0 and at most 100, e.g. [0.5, 1.0]"
-                )
-        if len({round(1000 * level) for level in self.levels}) < len(self.levels):
-            raise _refuse("embed.levels", list(self.levels), "levels at least 0.001 apart")
+        self._check_levels()
         if self.noise_units not in ("normalised", "unit"):
             raise _refuse("embed.noise_units", self.noise_units, '"normalised" or "unit"')
         if self.dtype not in ("float32", "float16"):
@@ -124,6 +118,17 @@ class EmbedConfig:
         for name in ("crash_limit", "max_passes"):
             if getattr(self, name) < 1:
                 raise _refuse(f"embed.{name}", getattr(self, name), "1 or more")
+
+    def _check_levels(self) -> None:
+        for level in self.levels:
+            if not 0 < level <= 100:
+                raise _refuse(
+                    "embed.levels", level, "noise levels above 0 and at most 100, e.g. [0.5, 1.0]"
+                )
+            if abs(1000 * level - round(1000 * level)) > 1e-6:
+                raise _refuse("embed.levels", level, "multiples of 0.001, which are the keys")
+        if len(set(self.levels)) < len(self.levels):
+            raise _refuse("embed.levels", list(self.levels), "each level once")
 
 
 @dataclass(frozen=True)

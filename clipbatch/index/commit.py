@@ -2,19 +2,21 @@
 
 from typing import Any
 
-from clipbatch import embed, schema, storage
+from clipbatch import schema, storage
 from clipbatch.config import Config
+from clipbatch.embed.encoder import EncoderSpec
 from clipbatch.errors import ConfigError
 from clipbatch.index import ledger, maintain, runs, stores, table, verify
 from clipbatch.index.runs import Run
 from clipbatch.progress import say
 
 
-def commit(config: Config, run: Run, counts: dict[str, Any]) -> Run:
+def commit(config: Config, spec: EncoderSpec, run: Run, counts: dict[str, Any]) -> Run:
     """Check what was written, tag every table, and write the run's row.
 
     Args:
         config: of the run.
+        spec: of its encoder.
         run: as it was started.
         counts: what collect and embed did; empty when this verb runs alone.
 
@@ -29,7 +31,6 @@ def commit(config: Config, run: Run, counts: dict[str, Any]) -> Run:
     import json
 
     database = config.index.database
-    spec = embed.describe(config.embed)
     found = stores.find(config, spec)
     if found is None:
         raise ConfigError(f"{database}: nothing is embedded; run `clipbatch embed` first")

@@ -105,8 +105,8 @@ def renamed(database: str, run_id: str) -> int:
             "select count(*) from seen where first_run = $run and status != 'gone' and content_id "
             "in (select content_id from seen where gone_run = $run)",
             params={"run": run_id},
-        ).fetchone()
-    return int(found[0]) if found else 0
+        ).fetchall()
+    return int(found[0][0])
 
 
 def statuses(database: str) -> dict[str, int]:

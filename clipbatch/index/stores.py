@@ -13,16 +13,29 @@ from clipbatch.index.wanted import Wanted
 
 
 @dataclass(frozen=True)
+class Shape:
+    """What the bits of a vector depend on besides its picture, so it never changes in a table.
+
+    Attributes:
+        batch_size: rows of a forward pass; the last is padded.
+        threads: CPU threads that compute it.
+    """
+
+    batch_size: int
+    threads: int
+
+
+@dataclass(frozen=True)
 class Stores:
     """The tables of one encoder and what is pinned with them.
 
     Attributes:
         tables: variant -> table name.
-        batch_size: of every forward pass into them.
+        shape: of every forward pass into them.
     """
 
     tables: dict[int, str]
-    batch_size: int
+    shape: "Shape"
 
     def wanted(self, config: Config) -> Wanted:
         """Return which keys the configuration wants in these tables."""
@@ -45,10 +58,11 @@ def find(config: Config, spec: EncoderSpec) -> Stores | None:
         return None
     pinned = table.pinned(database, clean)
     noisy = _noisy(clean, pinned, noise_settings(config))
+    shape = Shape(int(pinned["batch_size"]), int(pinned["threads"]))
     if noisy != clean:
-        create(config, spec, noisy, int(pinned["batch_size"]))
+        create(config, spec, noisy, shape)
     tables = {schema.variant(level): noisy for level in config.embed.levels}
-    return Stores({schema.CLEAN: clean} | tables, int(pinned["batch_size"]))
+    return Stores({schema.CLEAN: clean} | tables, shape)
 
 
 def _noisy(clean: str, pinned: dict[str, Any], noise: NoiseSettings) -> str:
@@ -57,7 +71,7 @@ def _noisy(clean: str, pinned: dict[str, Any], noise: NoiseSettings) -> str:
     return clean if same else f"{clean}__noise_{noise.fingerprint()}"
 
 
-def create(config: Config, spec: EncoderSpec, name: str, batch_size: int) -> None:
+def create(config: Config, spec: EncoderSpec, name: str, shape: Shape) -> None:
     """Create a table of vectors, with what belongs to it for good."""
     if spec.dim < 1:
         raise ConfigError(f"{spec.name}: got vectors of length {spec.dim}, expected 1 or more")
@@ -65,7 +79,8 @@ def create(config: Config, spec: EncoderSpec, name: str, batch_size: int) -> Non
     pinned = {
         "encoder": spec.name,
         "weights": spec.weights,
-        "batch_size": str(batch_size),
+        "batch_size": str(shape.batch_size),
+        "threads": str(shape.threads),
         "noise": noise.fingerprint(),
         "noise_units": noise.units,
         "noise_generator": noise.generator,

@@ -43,9 +43,8 @@ class Counts:
         from scipy.sparse import coo_matrix
         from sklearn.metrics.cluster import expected_mutual_information
 
-        rows, columns = self.margins
-        shape = (len(rows), len(columns))
-        table = coo_matrix((self.count, (self.row, self.column)), shape).tocsr()
+        sides = (np.unique(side, return_inverse=True)[1] for side in (self.row, self.column))
+        table = coo_matrix((self.count, tuple(sides))).tocsr()
         return float(expected_mutual_information(table, int(self.count.sum())))
 
 

@@ -48,14 +48,16 @@ def of_finding(analysis: Analysis[Any], contents: Contents, params: Any, noise: 
     return state.hexdigest()
 
 
-def _start(analysis: Analysis[Any], params: Any, contents: Contents, noise: str) -> "hashlib._Hash":
+def _start(
+    analysis: Analysis[Any], params: Any, contents: Contents, noise: str
+) -> "hashlib.blake2b":
     state = hashlib.blake2b(digest_size=16)
     _add(state, analysis.name, analysis.version, asdict(params))
     _add(state, contents.encoder, contents.seed, noise)
     return state
 
 
-def _add(state: "hashlib._Hash", *values: Any) -> None:
+def _add(state: "hashlib.blake2b", *values: Any) -> None:
     for value in values:
         if isinstance(value, np.ndarray):
             state.update(_array(value))

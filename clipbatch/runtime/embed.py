@@ -16,8 +16,9 @@ from clipbatch.progress import Progress, say
 from clipbatch.runtime.actor import Embedder, vector_rows
 from clipbatch.runtime.decode import UNREAD, decode_block
 from clipbatch.runtime.isolate import isolate
-from clipbatch.runtime.placement import place
+from clipbatch.runtime.placement import Placement, place
 from clipbatch.runtime.session import Session, nodes
+from clipbatch.runtime.spec import spec_of
 from clipbatch.runtime.stream import Actor, stream
 
 MERGE_ROWS: Final = 5_000
@@ -38,7 +39,7 @@ def embed(config: Config, session: Session, run_id: str) -> dict[str, Any]:
         ConfigError: the encoder's weights are not to be had.
         Incomplete: after all passes something is still missing.
     """
-    spec = encoders.describe(config.embed)
+    spec = spec_of(config)
     work = _Work(config, session, run_id, spec)
     for _ in range(config.embed.max_passes):
         if not work.one_pass():
@@ -65,12 +66,12 @@ class _Work:
 
     def _first(self) -> stores.Stores:
         """Probe the batch shape where the work will be done, and create the tables."""
-        batch_size = self.config.embed.batch_size
-        if not batch_size:
-            self.session.ensure()
-            batch_size = _probe(self.config)
-            say("embed", f"{self.spec.slug}: batches of {batch_size}")
-        stores.create(self.config, self.spec, schema.vectors_table(self.spec.slug), batch_size)
+        self.session.ensure()
+        where = place(self.config.embed, nodes())
+        batch_size = self.config.embed.batch_size or _probe(self.config, where)
+        say("embed", f"{self.spec.slug}: batches of {batch_size}, {where.threads} threads")
+        shape = stores.Shape(batch_size, where.threads)
+        stores.create(self.config, self.spec, schema.vectors_table(self.spec.slug), shape)
         found = stores.find(self.config, self.spec)
         assert found is not None
         return found
@@ -146,8 +147,9 @@ class _Attempt:
     def run(self) -> None:
         """Stream the rows; what arrived before a failure is merged all the same."""
         work, config = self.work, self.work.config
-        where = place(config.embed, nodes())
-        size = work.stores.batch_size
+        shape = work.stores.shape
+        where = place(config.embed, nodes(), shape.threads)
+        size = shape.batch_size
         rows = size * -(-BLOCK // size)
         blocks = [self.todo.slice(i, rows) for i in range(0, self.todo.num_rows, rows)]
         actor = Actor(
@@ -223,14 +225,12 @@ class _Attempt:
         self.work.merge(schema.CATALOG, catalog, update=True)
 
 
-def _probe(config: Config) -> int:
+def _probe(config: Config, where: Placement) -> int:
     """Choose the batch shape by a short measurement on a worker like those that will embed."""
     import ray
 
     from clipbatch.embed.batch import probe_batch_size
     from clipbatch.embed.device import device, keep_memory, set_threads
-
-    where = place(config.embed, nodes())
 
     def measure() -> int:
         keep_memory()

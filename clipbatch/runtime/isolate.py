@@ -62,9 +62,10 @@ def _crashed(config: Config, source: Source, rows: pa.Table) -> set[str]:
     from ray.exceptions import RayError
 
     max_pixels = config.collect.max_pixels
-    alone = ray.remote(num_cpus=1, max_retries=0)(_decode_alone)
+    alone = ray.remote(num_cpus=1, max_retries=0)(decode_block)
+    small = Preprocess(32, 32)
     tasks = {
-        uri: alone.remote(rows.slice(i, 1), source, max_pixels)
+        uri: alone.remote(rows.slice(i, 1), source, small, max_pixels)
         for i, uri in enumerate(rows.column("uri").to_pylist())
     }
     crashed = set()
@@ -74,10 +75,6 @@ def _crashed(config: Config, source: Source, rows: pa.Table) -> set[str]:
         except RayError:
             crashed.add(uri)
     return crashed
-
-
-def _decode_alone(row: pa.Table, source: Source, max_pixels: int) -> None:
-    decode_block(row, source, Preprocess(32, 32), max_pixels)
 
 
 def _condemn(

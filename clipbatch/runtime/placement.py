@@ -23,7 +23,7 @@ class Placement:
     threads: int
 
 
-def place(config: EmbedConfig, nodes: list[tuple[float, float]]) -> Placement:
+def place(config: EmbedConfig, nodes: list[tuple[float, float]], threads: int = 0) -> Placement:
     """Choose the actors for a cluster.
 
     On CPU nodes actors compute with every core but reserve half, so that decoding tasks are
@@ -32,18 +32,22 @@ def place(config: EmbedConfig, nodes: list[tuple[float, float]]) -> Placement:
     Args:
         config: may fix the number of actors, their threads and their share of a GPU.
         nodes: (CPUs, GPUs) of each.
+        threads: that the table's vectors are computed with; 0 before there is a table.
     """
+    threads = threads or config.threads
     gpus = sum(gpu for _, gpu in nodes)
     num_gpus = config.num_gpus if config.num_gpus >= 0 else min(1.0, gpus)
     if num_gpus > 0:
         fit = sum(int(gpu / num_gpus) for _, gpu in nodes)
-        return Placement(config.actors or max(1, fit), 1.0, num_gpus, config.threads or 1)
+        return Placement(config.actors or max(1, fit), 1.0, num_gpus, threads or 1)
     smallest = max(1, int(min(cpu for cpu, _ in nodes if cpu >= 1)))
-    per_node = min(MOST_PER_NODE, smallest)
-    count = config.actors or sum(min(MOST_PER_NODE, int(cpu)) for cpu, _ in nodes if cpu >= 1)
+    per_node = min(MOST_PER_NODE, max(1, smallest // max(1, threads)))
+    count = config.actors or sum(
+        min(MOST_PER_NODE, max(1, int(cpu) // max(1, threads))) for cpu, _ in nodes if cpu >= 1
+    )
     return Placement(
         count=count,
         num_cpus=smallest / per_node / 2,
         num_gpus=0.0,
-        threads=config.threads or max(1, smallest // per_node),
+        threads=threads or max(1, smallest // per_node),
     )

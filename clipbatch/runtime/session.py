@@ -74,7 +74,7 @@ class Session:
         self.start_seconds = clock.seconds
         _quiet_data()
         where = "this machine" if address == "local" else "the cluster"
-        resources = ray.cluster_resources()
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         say(
             "ray",
             f"{ray.__version__} on {where}: {resources.get('CPU', 0):g} CPU, "
@@ -104,6 +104,6 @@ def nodes() -> list[tuple[float, float]]:
 
     return [
         (float(node["Resources"].get("CPU", 0)), float(node["Resources"].get("GPU", 0)))
-        for node in ray.nodes()
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
         if node["Alive"]
     ]

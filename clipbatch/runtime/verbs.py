@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from clipbatch import embed as encoders
 from clipbatch.config import Config
 from clipbatch.errors import ConfigError, ExitCode
 from clipbatch.index import commit, runs
@@ -16,6 +15,7 @@ from clipbatch.runtime.collect import collect
 from clipbatch.runtime.embed import embed
 from clipbatch.runtime.measure import measure
 from clipbatch.runtime.session import Session
+from clipbatch.runtime.spec import spec_of
 
 
 def run(verb: str, config: Config, run_id: str = "") -> ExitCode:
@@ -38,7 +38,7 @@ def _check_before_work(config: Config) -> None:
             "no source: name a folder, tar, parquet or manifest, e.g. `clipbatch audit photos/`, "
             "or set collect.source in the configuration"
         )
-    encoders.describe(config.embed)
+    spec_of(config)
     gate.refuse_unknown(config.report.checks, [analysis.name for analysis in ANALYSES])
 
 
@@ -56,7 +56,7 @@ def _embed(config: Config, session: Session, run_id: str) -> ExitCode:
 
 def _index(config: Config, _session: Session, run_id: str) -> ExitCode:
     started = Run(run_id or runs.new_run_id())
-    committed = commit.commit(config, started, {})
+    committed = commit.commit(config, spec_of(config), started, {})
     commit.tidy(config, committed)
     say("index", f"run {committed.run_id}: {committed.tables}")
     return ExitCode.PASSED
@@ -99,7 +99,7 @@ def _audit(config: Config, session: Session, _run_id: str) -> ExitCode:
 
     counts |= timed("collect", lambda: collect(config, session, started.run_id))
     counts |= timed("embed", lambda: embed(config, session, started.run_id))
-    committed = timed("index", lambda: commit.commit(config, started, counts))
+    committed = timed("index", lambda: commit.commit(config, spec_of(config), started, counts))
     measured = timed("measure", lambda: _measured(config, session, committed))
     took = sum(seconds.values())
     seconds["ray_start"] = round(session.start_seconds, 3)  # part of the verb that needed it

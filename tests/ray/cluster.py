@@ -1,6 +1,7 @@
 """A real Ray of two nodes for a test: ``cluster/local.sh``, started and ended by its process id."""
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -62,6 +63,26 @@ def processes(scratch: str) -> dict[int, str]:
         if known and int(folder.name) != os.getpid():
             found[int(folder.name)] = command.replace(b"\0", b" ").decode(errors="replace")
     return found
+
+
+def scratch_of(script: int) -> str:
+    """Wait until a starting script has a node with daemons; return the folder of its cluster."""
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        for number in processes("CLIPBATCH_LOCAL_RAY="):
+            folder = Path(f"/proc/{number}")
+            try:
+                marks = re.findall(
+                    rb"CLIPBATCH_LOCAL_RAY=([^\0]+)", (folder / "environ").read_bytes()
+                )
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            scratch = marks[0].decode() if marks and parent == script else ""
+            if scratch and any("gcs_server" in c for c in processes(scratch).values()):
+                return scratch
+        time.sleep(0.2)
+    return ""
 
 
 def left_behind(scratch: str) -> dict[int, str]:

@@ -1,4 +1,4 @@
-"""A small collection and its configuration, for tests that run the real pipeline in this process."""
+"""A small collection and its configuration, for tests that run the pipeline in this process."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Laws of clusters: planted classes score high, chance scores nothing, the numbering is canonical."""
+"""Laws of clusters: planted classes score high, chance nothing, the numbering is canonical."""
 
 from dataclasses import replace
 
@@ -86,6 +86,17 @@ def test_without_labels_k_is_chosen_by_silhouette():
     assert got["silhouette"].value > 0.7
 
 
+def test_the_best_start_is_told():
+    contents, vectors = world(n=200, classes=5, spread=3.0)
+    finding = ask(contents, vectors, restarts=6)
+    got = numbers(finding)["objective"]
+    assert got.low < got.value == got.high
+    starts = finding.tables[1].columns
+    best = int(np.argmax(starts["mean cosine"]))
+    assert starts["told"].index("yes") == best
+    assert numbers(finding)["ami"].value == pytest.approx(starts["ami"][best], abs=1e-6)
+
+
 def test_k_given_is_taken():
     contents, vectors = world(n=100, classes=3)
     got = numbers(ask(contents, vectors, k=7))
@@ -159,6 +170,11 @@ def test_the_heatmap_puts_agreement_on_the_diagonal():
     order, columns = ordered(table)
     assert columns == list(range(6))
     assert table[np.ix_(order, columns)].argmax(axis=1).tolist() == list(range(6))
+
+
+def test_a_cluster_of_two_classes_stands_where_it_agrees_most_in_all():
+    table = np.array([[40, 30], [50, 0], [9, 8]])
+    assert ordered(table) == ([1, 0, 2], [0, 1])
 
 
 @pytest.mark.parametrize("shape", [(3, 7), (9, 4), (1, 1), (80, 70)])

@@ -79,6 +79,14 @@ def test_groups_are_numbered_by_their_smallest_member():
     assert groups.smallest.tolist() == [0.98, 0.99]
 
 
+def test_groups_of_a_split_component_are_numbered_alike():
+    """0-1-2 is a chain, split into {1, 2} and 0; 7-8 is a whole component."""
+    a, b = np.array([7, 1, 0]), np.array([8, 2, 1])
+    groups = near_groups(9, a, b, np.array([0.99, 0.98, 0.97]))
+    assert groups.of.tolist() == [-1, 0, 0, -1, -1, -1, -1, 1, 1]
+    assert groups.smallest.tolist() == [0.98, 0.99]
+
+
 @pytest.mark.parametrize("n", [0, 1, 5])
 def test_no_pairs_no_groups(n):
     nothing = np.empty(0, np.int64)

@@ -85,6 +85,17 @@ def test_empty_clusters_are_filled_with_the_worst_fitting_contents():
     assert label.tolist() == [0, 2, 0, 1, 3]
 
 
+def test_a_start_far_from_everything_still_ends_with_k_clusters(monkeypatch):
+    x, _ = planted()
+    one = fit(x, 1).objective
+    opposite = -unit(x.mean(axis=0))
+    far = np.stack([x[0], opposite, opposite, opposite, opposite])
+    monkeypatch.setattr(kmeans, "seeding", lambda *_: far)
+    found = fit(x, 5)
+    assert len(found.centroids) == 5
+    assert found.objective > one + 0.05
+
+
 def test_seeds_are_spread_over_planted_directions():
     x, label = planted(spread=0.1)
     for seed in range(10):

@@ -1,0 +1,137 @@
+"""The quickstart, whole, as its user starts it: what must be found in these photographs."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import lance
+import lancedb
+import numpy as np
+import pytest
+
+from clipbatch.index import runs, table
+from tests import groceries
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+
+ROOT = Path(__file__).parents[2]
+
+
+def clipbatch(folder, verb, *settings):
+    options = [part for text in settings for part in ("--set", text)]
+    command = [sys.executable, "-m", "clipbatch.cli", verb]
+    command += ["--config", str(ROOT / "jobs/configs/groceries.toml"), "--db", "db", *options]
+    if verb in ("audit", "report"):
+        command += ["--out", "report"]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1100,
+        env=os.environ | {"GROCERIES": str(groceries.parquet())},
+    )
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("groceries")
+    done = clipbatch(folder, "audit")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(audited):
+    return json.loads((audited / "report" / "audit.json").read_text())
+
+
+def numbers(report, analysis):
+    return {n["name"]: n["value"] for n in report["findings"][analysis]["numbers"]}
+
+
+def rows(folder, name):
+    return lance.dataset(table.path(str(folder / "db"), name)).to_table().to_pylist()
+
+
+def test_the_catalog_and_the_tables_hold_every_picture_once(audited, report):
+    catalog = rows(audited, "catalog")
+    assert len(catalog) == len({r["uri"] for r in catalog}) == 2054
+    assert {r["status"] for r in catalog} == {"ok"}
+    contents = rows(audited, "contents")
+    assert len(contents) == len({r["content_id"] for r in contents}) == 1393
+    run = runs.find(str(audited / "db"))
+    (name,) = set(run.vectors_tables().values())
+    keys = [(r["content_id"], r["variant"]) for r in rows(audited, name)]
+    assert len(keys) == len(set(keys)) == 1393 * 4
+    assert {v for _, v in keys} == {0, 500, 1000, 2000}
+    counts = report["run"]["counts"]
+    assert (counts["images"], counts["contents"], counts["bad"]) == (2054, 1393, 0)
+
+
+def test_every_known_duplicate_is_found_and_says_where_it_lies(report):
+    found = numbers(report, "duplicates")
+    assert found["exact_groups"] == 661
+    assert found["exact_extra_images"] == 661
+    assert found["exact_leaks"] == 0
+    tables = report["findings"]["duplicates"]["tables"]
+    by_split = next(t for t in tables if "split" in t["title"].lower() and "xact" in t["title"])
+    cells = [cell for column in by_split["columns"].values() for cell in column]
+    assert 661 in cells
+    assert any("test" in str(cell) for cell in cells)
+
+
+def test_four_analyses_answer_with_controls(report):
+    assert list(report["findings"]) == ["duplicates", "clusters", "angles", "homology"]
+    assert report["failed"] == {}
+    clusters = numbers(report, "clusters")
+    assert 0.3 < clusters["ami"] <= 1
+    angles = {n["name"]: n for n in report["findings"]["angles"]["numbers"]}
+    assert angles["median_pair_angle"]["value"] > angles["median_floor_angle"]["value"]
+    for finding in report["findings"].values():
+        assert finding["headline"]
+        assert any(n["interval"] for n in finding["numbers"]) or finding["tables"]
+
+
+def test_known_duplicates_warn_and_with_a_threshold_that_fails_the_audit_fails(audited, report):
+    checks = {c["name"]: c["status"] for c in report["checks"]}
+    assert checks["exact_duplicates"] == "warn"
+    assert report["verdict"] == "passed"
+    check = (
+        "report.checks.exact_duplicates="
+        "{value='duplicates.exact_extra_images', op='<=', threshold=0, severity='fail'}"
+    )
+    done = clipbatch(audited, "report", check)
+    assert done.returncode == 1, done.stderr
+    assert json.loads((audited / "report" / "audit.json").read_text())["verdict"] == "failed"
+
+
+def test_the_same_command_again_does_nothing_and_starts_no_ray(audited):
+    done = clipbatch(audited, "audit")
+    assert done.returncode == 0, done.stderr
+    counts = runs.find(str(audited / "db")).counts
+    assert (counts["opened"], counts["decoded"], counts["embedded_rows"]) == (0, 0, 0)
+    assert (counts["units_computed"], counts["seconds"]["ray_start"]) == (0, 0)
+    assert "thumbnails" not in done.stderr
+
+
+def test_the_result_is_an_ordinary_lancedb_table(audited):
+    run = runs.find(str(audited / "db"))
+    name = run.vectors_tables()[0]
+    opened = lancedb.connect(str(audited / "db")).open_table(name)
+    for row in rows(audited, name)[:: 5572 // 5]:
+        query = opened.search(np.array(row["vector"], np.float32)).distance_type("cosine")
+        best = query.where(f"variant = {row['variant']}", prefilter=True).limit(1).to_list()
+        assert best[0]["content_id"] == row["content_id"]
+
+
+def test_the_report_is_one_file_that_asks_for_nothing(audited):
+    page = (audited / "report" / "report.html").read_text()
+    assert "<script" not in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "data:image/jpeg" in page
+    assert len(page) < 4_000_000
+    assert (audited / "report" / "junit.xml").read_text().startswith("<?xml")

@@ -1,0 +1,93 @@
+"""SIGKILL in mid-embed, then the same command: the same keys and the same bits."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import lance
+import pytest
+
+from clipbatch.index import table
+from tests import groceries
+from tests.ray import world
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+COUNT = 320
+SETTINGS = (
+    "embed.encoder=offline-lite",
+    "embed.batch_size=16",
+    "embed.levels=[1.0]",
+    "embed.merge_rows=64",
+)
+
+
+def start(root):
+    config = world.load(root, *SETTINGS)
+    settings = (*SETTINGS, "measure.analyses=['duplicates']")
+    options = [part for text in settings for part in ("--set", text)]
+    return config, subprocess.Popen(
+        [
+            *(sys.executable, "-m", "clipbatch.cli", "audit", config.collect.source),
+            *("--db", config.index.database, "--out", config.report.folder, *options),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"RAY_ADDRESS": "local"},
+    )
+
+
+def merged(config):
+    """Return how many vectors are in the table now."""
+    found = Path(config.index.database).glob("vectors__*.lance/_versions")
+    return sum(lance.dataset(str(path.parent)).count_rows() for path in found)
+
+
+def finish(root):
+    config, process = start(root)
+    _, told = process.communicate(timeout=600)
+    assert process.returncode == 0, told
+    return config
+
+
+def workers_of(group):
+    """Return the processes of a group that still run: a killed driver's Ray ends by itself."""
+    found = subprocess.run(["ps", "-eo", "pid,pgid"], capture_output=True, text=True, check=True)
+    rows = [line.split() for line in found.stdout.splitlines()[1:]]
+    return [int(pid) for pid, pgid in rows if int(pgid) == group]
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
+    for name in ("calm", "killed"):
+        groceries.folder(tmp_path / name / "pictures", COUNT)
+    calm = finish(tmp_path / "calm")
+    seen = []
+    for _ in range(2):
+        config, process = start(tmp_path / "killed")
+        before = merged(config)
+        deadline = time.monotonic() + 300
+        while merged(config) < before + 100 and time.monotonic() < deadline:
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stderr.close()
+        seen.append(merged(config))
+        for pid in workers_of(process.pid):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+    assert 0 < seen[0] < seen[1] < 2 * COUNT
+    killed = finish(tmp_path / "killed")
+    assert world.vectors(killed) == world.vectors(calm)
+    assert len(world.vectors(killed)) == 2 * COUNT
+    ok = {row["status"] for row in world.catalog(killed).values()}
+    assert ok == {"ok"}
+    contents = table.open_table(killed.index.database, "contents").to_table()
+    assert len(set(contents["content_id"].to_pylist())) == contents.num_rows == COUNT
