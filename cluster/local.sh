@@ -43,6 +43,25 @@ gone_within() { # seconds, then a command that prints what is left
   done
 }
 
+end_ours() {
+  local found until=$((SECONDS + 10))
+  while found=$(ours | xargs) && [[ -n $found ]]; do
+    ((SECONDS < until)) || { printf 'local.sh: still running: %s\n' "$found" >&2; break; }
+    # shellcheck disable=SC2086  # a list of numbers
+    kill -KILL $found 2>/dev/null
+    sleep 0.2
+  done
+  rm -rf "$scratch"
+}
+
+guard() { # should this script be killed outright, its nodes do not outlive it for long
+  set +e
+  while kill -0 $$ 2>/dev/null; do sleep 1; done
+  end_ours
+}
+guard &
+guardian=$!
+
 # Never `ray stop`: it ends every Ray on the machine, by name.
 stop() {
   trap '' INT TERM HUP
@@ -56,10 +75,9 @@ stop() {
     kill -TERM "${nodes[index]}" 2>/dev/null
   done
   gone_within 15 ours
-  for index in $(ours); do kill -KILL "$index" 2>/dev/null; done
-  gone_within 5 ours || printf 'local.sh: still running: %s\n' "$(ours | xargs)" >&2
+  end_ours
+  kill -KILL -- "-$guardian"
   wait 2>/dev/null
-  rm -rf "$scratch"
 }
 trap stop EXIT
 trap 'exit 130' INT
@@ -81,14 +99,11 @@ print(*found)
 PYTHON
 }
 
-tether=() # should this script be killed outright, the nodes end all the same
-command -v setpriv >/dev/null && tether=(setpriv --pdeathsig TERM)
-
 start_node() { # name, then its own arguments of `ray start`
   local name=$1
   shift
-  env "$mark" "${tether[@]}" ray start --block --node-ip-address=127.0.0.1 --num-cpus="$cpus" \
-    --num-gpus=0 --object-store-memory="$object_store" --disable-usage-stats "$@" \
+  env "$mark" ray start --block --node-ip-address=127.0.0.1 --num-cpus="$cpus" --num-gpus=0 \
+    --object-store-memory="$object_store" --disable-usage-stats "$@" \
     >"$scratch/$name.log" 2>&1 </dev/null &
   nodes+=("$!")
 }
@@ -160,9 +175,10 @@ export RAY_ADDRESS=$RAY_ADDRESS
 export RAY_API_SERVER_ADDRESS=$RAY_API_SERVER_ADDRESS
 export RAY_AUTH_MODE=$RAY_AUTH_MODE${RAY_AUTH_TOKEN_PATH:+ RAY_AUTH_TOKEN_PATH=$RAY_AUTH_TOKEN_PATH}
 
-# $((workers + 1)) nodes are up. With these lines in another shell:
-#   ray job submit --working-dir jobs -- $(command -v python) audit.py --config configs/nightly.toml
-# $RAY_API_SERVER_ADDRESS shows them. Ctrl-C here ends them.
+# $((workers + 1)) nodes are up; Ctrl-C here ends them. With the lines above in another shell:
+#   ray job submit --working-dir jobs -- $(command -v python) audit.py --config configs/... --db ...
+#   ray job list; ray status
+# Jobs see the variables of this shell. cluster/README.md has whole examples.
 TEXT
 wait -n "${nodes[@]}" || true
 died

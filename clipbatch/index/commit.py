@@ -80,7 +80,7 @@ def _totals(database: str, vectors: list[str]) -> dict[str, Any]:
         "images": sum(totals.get(s, 0) for s in (schema.OK, schema.BAD, schema.PENDING)),
         "ok": totals.get(schema.OK, 0),
         "bad": totals.get(schema.BAD, 0),
-        "gone": totals.get(schema.GONE, 0),
+        "gone_ever": totals.get(schema.GONE, 0),
         "pending": totals.get(schema.PENDING, 0),
         "rejects": {k.removeprefix("bad:"): n for k, n in totals.items() if k.startswith("bad:")},
         "contents": contents.count_rows(f"status = '{schema.OK}'"),

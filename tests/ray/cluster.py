@@ -85,9 +85,13 @@ def scratch_of(script: int) -> str:
     return ""
 
 
-def left_behind(scratch: str) -> dict[int, str]:
-    """Return what still runs of a cluster after it had time to end."""
+def left_behind(scratch: str) -> list[str]:
+    """Return what is still there of a cluster after it had time to end."""
     until = time.monotonic() + SETTLE_S
-    while (found := processes(scratch)) and time.monotonic() < until:
+    while (found := _there(scratch)) and time.monotonic() < until:
         time.sleep(0.2)
     return found
+
+
+def _there(scratch: str) -> list[str]:
+    return [*processes(scratch).values(), *([scratch] if Path(scratch).exists() else [])]
