@@ -4,6 +4,8 @@ Heavy libraries are imported by the verb that needs them, so that ``--help`` ans
 """
 
 import argparse
+import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,6 +85,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return int(ExitCode.INCOMPLETE)
+    except Exception as error:
+        if os.environ.get("CLIPBATCH_TRACEBACK"):
+            raise
+        told = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        print(
+            f"clipbatch: {told}; what was merged is kept: run the same command again, or set "
+            "CLIPBATCH_TRACEBACK=1 to see where this came from",
+            file=sys.stderr,
+        )
+        return int(ExitCode.INCOMPLETE)
 
 
 def _dispatch(given: argparse.Namespace) -> int:
@@ -92,7 +104,7 @@ def _dispatch(given: argparse.Namespace) -> int:
     named = (("source", "collect.source"), ("db", "index.database"), ("out", "report.folder"))
     for option, key in named:
         if getattr(given, option, None):
-            overrides.append(f"{key}={getattr(given, option)}")
+            overrides.append(f"{key}={json.dumps(getattr(given, option))}")
     loaded = config.load(given.config, overrides)
     if given.command in VERBS:
         from clipbatch.runtime import verbs

@@ -44,6 +44,7 @@ class CollectConfig:
         seed: the collection's; noise and subsamples follow from it.
         max_pixels, max_bytes: larger pictures are bad rows, refused before decoding.
         timeout_s: for one read from a store.
+        retry_bad: open bad pictures again, after a limit was raised or a library mended.
         allow_empty: let a source that lists nothing mark every picture gone.
     """
 
@@ -58,13 +59,14 @@ class CollectConfig:
     max_bytes: int = 256 * 1024 * 1024
     timeout_s: float = 30.0
     allow_empty: bool = False
+    retry_bad: bool = False
 
     def __post_init__(self) -> None:
         kinds = ("auto", "folder", "tar", "parquet", "manifest")
         if self.kind not in kinds:
             raise _refuse("collect.kind", self.kind, f"one of {', '.join(kinds)}")
         for name in ("max_pixels", "max_bytes", "timeout_s"):
-            if getattr(self, name) <= 0:
+            if not 0 < getattr(self, name) < float("inf"):
                 raise _refuse(f"collect.{name}", getattr(self, name), "a number above 0")
 
 
@@ -112,7 +114,9 @@ class EmbedConfig:
             raise _refuse("embed.noise_units", self.noise_units, '"normalised" or "unit"')
         if self.dtype not in ("float32", "float16"):
             raise _refuse("embed.dtype", self.dtype, '"float32" or "float16"')
-        for name in ("batch_size", "actors", "threads", "merge_rows", "noise_per_class"):
+        for name in (
+            "batch_size", "actors", "threads", "merge_rows", "noise_per_class", "noise_all_below"
+        ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise _refuse(f"embed.{name}", getattr(self, name), "0 or more")
         for name in ("crash_limit", "max_passes"):
@@ -148,6 +152,13 @@ class IndexConfig:
     compact_above: int = 50
     keep_days: int = 14
     conflict_retries: int = 30
+
+    def __post_init__(self) -> None:
+        if not self.database:
+            raise _refuse("index.database", self.database, "a folder or an s3:// prefix")
+        for name in ("vector_index_above", "compact_above", "keep_days", "conflict_retries"):
+            if getattr(self, name) < 0:
+                raise _refuse(f"index.{name}", getattr(self, name), "0 or more")
 
 
 @dataclass(frozen=True)
@@ -215,8 +226,13 @@ class Config:
     report: ReportConfig = field(default_factory=ReportConfig)
 
     def to_json(self) -> str:
-        """Return the resolved configuration; it holds no secrets, since none may be put in it."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        """Return the resolved configuration; addresses are without credentials."""
+        from clipbatch.storage import redact
+
+        tree = dataclasses.asdict(self)
+        for table, key in (("collect", "source"), ("index", "database"), ("report", "folder")):
+            tree[table][key] = redact(tree[table][key])
+        return json.dumps(tree, sort_keys=True)
 
 
 def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
@@ -266,10 +282,15 @@ def _split_parameters(values: dict[str, Any]) -> dict[str, Any]:
     from clipbatch.measure import ANALYSES
 
     plain = {k: v for k, v in values.items() if k in ("analyses", "memory_gb")}
+    if not isinstance(plain.get("analyses", []), list | tuple):
+        raise _refuse("measure.analyses", plain["analyses"], "a list of names")
     names = {a.name: a for a in ANALYSES}
     for name in [*plain.get("analyses", ()), *(k for k in values if k not in plain)]:
         if name not in names:
             raise ConfigError(_unknown(f"measure.{name}", name, {*names, "analyses", "memory_gb"}))
+    for name, given in values.items():
+        if name in names and not isinstance(given, Mapping):
+            raise _refuse(f"measure.{name}", given, "a table")
     tables = {n: build(a.params, values.get(n, {}), f"measure.{n}.") for n, a in names.items()}
     return plain | {"parameters": tables}
 
@@ -321,7 +342,7 @@ def _override(tree: dict[str, Any], text: str) -> None:
 def _expand(text: str) -> str:
     def value(match: re.Match[str]) -> str:
         name = match[1] or match[2]
-        if name not in os.environ:
+        if not os.environ.get(name):
             raise ConfigError(f"{text!r} names ${name}, which is not set; export {name}=...")
         return os.environ[name]
 

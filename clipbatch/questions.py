@@ -32,7 +32,7 @@ def _harmless(cell: Any) -> Any:
 def rejects(config: Config, given: argparse.Namespace) -> int:
     """List the pictures that cannot be used, with their reason codes, as CSV."""
     database = config.index.database
-    version = runs.find(database, given.run).tables.get(schema.CATALOG) if given.run else None
+    version = runs.find(database, given.run).tables[schema.CATALOG]
     columns = ["uri", "reason", "message", "attempts", "changed_run"]
     where = f"status = '{schema.BAD}'"
     found = table.batches(database, schema.CATALOG, columns, where=where, version=version)
@@ -70,19 +70,23 @@ def show(config: Config, given: argparse.Namespace) -> int:
     if key is None:
         known = ", ".join(run.fingerprints) or "none: run `clipbatch measure`"
         raise ConfigError(f"run {run.run_id}: no analysis {given.analysis!r}; known: {known}")
+    if not key.isalnum():
+        raise ConfigError(f"run {run.run_id}: {given.analysis} has no answer: {_harmless(key)}")
     where = f"fingerprint = '{key}' and unit = ''"
     rows = table.open_table(database, schema.FINDINGS).to_table(["result"], filter=where)
     if not rows.num_rows:
         raise ConfigError(f"run {run.run_id}: {given.analysis} has no finding: {key}")
     finding = store.finding_from_bytes(rows["result"][0].as_py())
-    print(f"# {finding.headline}")
+    print(f"# {_harmless(finding.headline)}")
     _write(
         ["number", "value", "unit", "low", "high", "interval", "note"],
         ((n.name, n.value, n.unit, n.low, n.high, n.interval, n.note) for n in finding.numbers),
     )
     for shown in finding.tables:
         print(f"\n# {_harmless(shown.title)}")
-        _write(list(shown.columns), zip(*shown.columns.values(), strict=True))
+        _write(
+            [_harmless(name) for name in shown.columns], zip(*shown.columns.values(), strict=True)
+        )
     return int(ExitCode.PASSED)
 
 

@@ -24,8 +24,8 @@ select *, case
     when old_uri is null then 'new'
     when size != old_size or stamp != old_stamp then 'changed'
     when status = 'gone' then 'back'
-    when status = 'bad' and reason in ('vanished', 'changed', 'unreadable', 'timed_out',
-      'damaged_container') then 'retried'
+    when status = 'bad' and ({retry_bad} or reason in ('vanished', 'changed', 'unreadable',
+      'timed_out', 'damaged_container')) then 'retried'
     when label is distinct from old_label or labels is distinct from old_labels
       or split is distinct from old_split or caption is distinct from old_caption
       or "offset" is distinct from old_offset then 'relabelled'
@@ -56,7 +56,9 @@ from changed where change != 'same'
 """
 
 
-def changes(database: str, listed: pa.RecordBatchReader, run_id: str) -> Iterator[pa.Table]:
+def changes(
+    database: str, listed: pa.RecordBatchReader, run_id: str, *, retry_bad: bool = False
+) -> Iterator[pa.Table]:
     """Compare a listing with the catalog; yields slices of the catalog rows that differ.
 
     Columns: the catalog's, as they shall be, and ``change``: new, changed (other bytes), retried
@@ -67,5 +69,5 @@ def changes(database: str, listed: pa.RecordBatchReader, run_id: str) -> Iterato
         db.register("listed", listed)
         db.register("catalog", catalog)
         db.execute("create temp table old as select * from catalog")
-        db.execute(_KINDS)
+        db.execute(_KINDS.format(retry_bad=str(retry_bad).lower()))
         yield from slices(db, _ROWS, {"run": run_id})

@@ -1,13 +1,15 @@
 """Verify, tag and commit one run; then readers may see it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from clipbatch import schema, storage
 from clipbatch.config import Config
 from clipbatch.embed.encoder import EncoderSpec
-from clipbatch.errors import ConfigError
+from clipbatch.errors import ConfigError, Transient
 from clipbatch.index import ledger, maintain, runs, stores, table, verify
 from clipbatch.index.runs import Run
+from clipbatch.index.since import since
 from clipbatch.progress import say
 
 
@@ -34,16 +36,20 @@ def commit(config: Config, spec: EncoderSpec, run: Run, counts: dict[str, Any]) 
     found = stores.find(config, spec)
     if found is None:
         raise ConfigError(f"{database}: nothing is embedded; run `clipbatch embed` first")
-    keys = verify.check_keys(found.wanted(config))
-    checked_runs = [old.run_id for old in runs.history(database)]
     vectors = sorted(set(found.tables.values()))
-    checked = {
-        name: verify.check_vectors(database, name, checked_runs, unit_length=spec.unit_length)
-        for name in vectors
-    }
-    say("index", f"{keys['wanted']} wanted keys, each once; {sum(checked.values())} new vectors")
     names = [schema.CATALOG, schema.CONTENTS, *vectors]
-    versions = {name: table.tag(database, name, f"run-{run.run_id}") for name in names}
+    # What is checked, tagged and counted is one version of each table, whoever writes meanwhile.
+    versions = {name: int(table.open_table(database, name).version) for name in names}
+    keys = verify.check_keys(found.wanted(config, versions))
+    earlier = runs.history(database)
+    sound = {writer for old in earlier for writer in old.counts.get("writers", [])}
+    checked, writers = verify.check_vectors(
+        database, {name: versions[name] for name in vectors}, sound, unit_length=spec.unit_length
+    )
+    say("index", f"{keys['wanted']} wanted keys, each once; {checked} new vectors")
+    for name, version in versions.items():
+        table.tag(database, name, f"run-{run.run_id}", version)
+    before = earlier[-1].tables.get(schema.CATALOG) if earlier else None
     committed = runs.finish(
         run,
         state="embedded",
@@ -52,8 +58,11 @@ def commit(config: Config, spec: EncoderSpec, run: Run, counts: dict[str, Any]) 
         config=json.loads(config.to_json()),
         tables=versions,
         counts=counts
-        | _totals(database, vectors)
+        | _totals(database, versions, vectors)
+        | since(database, versions[schema.CATALOG], before)
         | {
+            "contents": keys["contents"],
+            "writers": sorted(writers),
             "wanted": keys["wanted"],
             "unwanted": keys["unwanted"],
             "variant_tables": {str(v): name for v, name in found.tables.items()},
@@ -69,20 +78,24 @@ def tidy(config: Config, run: Run) -> None:
     others = [schema.RUNS] + [
         name for name in (schema.FINDINGS,) if table.exists(config.index.database, name)
     ]
-    for line in maintain.maintain(config.index, [*run.tables, *others], vectors):
-        say("index", line)
+    try:
+        for line in maintain.maintain(config.index, [*run.tables, *others], vectors):
+            say("index", line)
+    except (OSError, RuntimeError, ValueError, Transient) as error:
+        # Another driver may be at work; the next run tidies what this one could not.
+        say("index", f"not tidied: {' '.join(str(error).split())[:200]}")
 
 
-def _totals(database: str, vectors: list[str]) -> dict[str, Any]:
-    totals = ledger.statuses(database)
-    contents = table.open_table(database, schema.CONTENTS)
+def _totals(database: str, versions: Mapping[str, int], vectors: list[str]) -> dict[str, Any]:
+    totals = ledger.statuses(database, versions[schema.CATALOG])
     return {
         "images": sum(totals.get(s, 0) for s in (schema.OK, schema.BAD, schema.PENDING)),
         "ok": totals.get(schema.OK, 0),
         "bad": totals.get(schema.BAD, 0),
-        "gone_ever": totals.get(schema.GONE, 0),
+        "gone_in_all": totals.get(schema.GONE, 0),
         "pending": totals.get(schema.PENDING, 0),
         "rejects": {k.removeprefix("bad:"): n for k, n in totals.items() if k.startswith("bad:")},
-        "contents": contents.count_rows(f"status = '{schema.OK}'"),
-        "vectors": sum(table.open_table(database, name).count_rows() for name in vectors),
+        "vectors_rows": sum(
+            table.open_table(database, name, versions[name]).count_rows() for name in vectors
+        ),
     }

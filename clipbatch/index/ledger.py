@@ -93,25 +93,9 @@ def places(database: str, content_ids: list[str]) -> dict[str, Place]:
     return {content: Place(uri, size, offset) for content, uri, size, offset in found}
 
 
-def renamed(database: str, run_id: str) -> int:
-    """Count images that are new in this run with the content of one that is gone in it."""
-    rows = table.batches(
-        database, schema.CATALOG, ["content_id", "first_run", "gone_run", "status"]
-    )
-    with connection() as db:
-        db.register("rows", rows)
-        db.execute("create temp table seen as select * from rows where content_id is not null")
-        found = db.sql(
-            "select count(*) from seen where first_run = $run and status != 'gone' and content_id "
-            "in (select content_id from seen where gone_run = $run)",
-            params={"run": run_id},
-        ).fetchall()
-    return int(found[0][0])
-
-
-def statuses(database: str) -> dict[str, int]:
+def statuses(database: str, version: int | None = None) -> dict[str, int]:
     """Count the catalog's rows by status, and bad ones by "bad:<reason>"."""
-    rows = table.batches(database, schema.CATALOG, ["status", "reason"])
+    rows = table.batches(database, schema.CATALOG, ["status", "reason"], version=version)
     with connection() as db:
         db.register("rows", rows)
         counted = db.execute(

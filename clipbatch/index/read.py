@@ -11,10 +11,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clipbatch import schema
+from clipbatch.config import EmbedConfig
 from clipbatch.errors import ContractBroken
 from clipbatch.index import table
 from clipbatch.index.runs import Run
 from clipbatch.index.verify import numpy_vectors
+from clipbatch.index.wanted import Wanted
 from clipbatch.measure.base import Contents
 
 
@@ -79,8 +81,15 @@ def load(database: str, run: Run, seed: int) -> tuple[Contents, VectorReader]:
         ContractBroken: a content has a vector but no facts.
     """
     variant_tables = run.vectors_tables()
+    embed = EmbedConfig(**run.config["embed"] | {"levels": tuple(run.config["embed"]["levels"])})
+    noise = (embed.noise_all_below, embed.noise_per_class)
+    keys = Wanted(database, variant_tables, noise, run.config["collect"]["seed"], run.tables).keys()
+    wanted: dict[int, set[str]] = {variant: set() for variant in variant_tables}
+    for content, variant in zip(*(keys.column(i).to_pylist() for i in range(2)), strict=True):
+        wanted[variant].add(content)
     rows_of = {
-        name: _rows(database, name, run.tables[name]) for name in set(variant_tables.values())
+        name: _rows(database, name, run.tables[name], wanted)
+        for name in set(variant_tables.values())
     }
     clean = rows_of[variant_tables[schema.CLEAN]][schema.CLEAN]
     images = _images(database, run, set(clean))
@@ -111,16 +120,22 @@ def load(database: str, run: Run, seed: int) -> tuple[Contents, VectorReader]:
     return contents, VectorReader(database, tables, rows)
 
 
-def _rows(database: str, name: str, version: int) -> dict[int, dict[str, int]]:
-    """Return variant -> content_id -> row number at that version."""
+def _rows(
+    database: str, name: str, version: int, wanted: Mapping[int, set[str]]
+) -> dict[int, dict[str, int]]:
+    """Return variant -> content_id -> row number at that version, of the wanted keys alone.
+
+    Rows of gone pictures, or of a sample that moved, stay in a table and are not looked at.
+    """
     dataset = table.open_table(database, name, version)
     keys = dataset.scanner(columns=["content_id", "variant"], scan_in_order=True).to_table()
     ids = keys.column("content_id").to_pylist()
-    found: dict[int, dict[str, int]] = {}
+    found: dict[int, dict[str, int]] = {variant: {} for variant in wanted}
     for row, (content, variant) in enumerate(
         zip(ids, keys.column("variant").to_pylist(), strict=True)
     ):
-        found.setdefault(variant, {})[content] = row
+        if content in wanted.get(variant, ()):
+            found[variant][content] = row
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from clipbatch import __version__, schema
+from clipbatch import __version__, schema, storage
 from clipbatch.errors import ConfigError
 from clipbatch.index import table
 
@@ -100,19 +100,19 @@ def history(database: str) -> list[Run]:
     return sorted(runs, key=lambda run: run.run_id)
 
 
-def find(database: str, run_id: str = "") -> Run:
-    """Return a run by name, or the latest.
+def find(database: str, run_id: str = "", encoder: str = "") -> Run:
+    """Return a run by name, or the latest; of one encoder, where its slug is given.
 
     Raises:
         ConfigError: there is none.
     """
     runs = history(database)
-    chosen = [run for run in runs if run.run_id == run_id] if run_id else runs
+    chosen = [run for run in runs if run_id in ("", run.run_id) and encoder in ("", run.encoder)]
     if not chosen:
         known = ", ".join(run.run_id for run in runs[-3:]) or "none"
         raise ConfigError(
-            f"{database}: got run {run_id or '(latest)'}, expected one of: {known}; "
-            "run `clipbatch audit` (or collect, embed, index) first"
+            f"{storage.redact(database)}: got run {run_id or '(latest)'} {encoder}, "
+            f"expected one of: {known}; run `clipbatch audit` (or collect, embed, index) first"
         )
     return chosen[-1]
 

@@ -1,5 +1,6 @@
 """Where an encoder's vectors go: one table, or a second one for noise of another kind."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,10 +38,15 @@ class Stores:
     tables: dict[int, str]
     shape: "Shape"
 
-    def wanted(self, config: Config) -> Wanted:
+    def wanted(self, config: Config, versions: Mapping[str, int] | None = None) -> Wanted:
         """Return which keys the configuration wants in these tables."""
         noise = (config.embed.noise_all_below, config.embed.noise_per_class)
-        return Wanted(config.index.database, self.tables, noise, config.collect.seed)
+        return Wanted(config.index.database, self.tables, noise, config.collect.seed, versions)
+
+    def ensure(self, config: Config, spec: EncoderSpec) -> None:
+        """Create the table of another noise, where there is one and it is not there yet."""
+        for name in set(self.tables.values()) - {self.tables[schema.CLEAN]}:
+            create(config, spec, name, self.shape)
 
 
 def noise_settings(config: Config) -> NoiseSettings:
@@ -57,10 +63,14 @@ def find(config: Config, spec: EncoderSpec) -> Stores | None:
     if not table.exists(database, clean):
         return None
     pinned = table.pinned(database, clean)
+    stored = table.open_table(database, clean).schema.field("vector").type.value_type
+    if stored != schema.vectors_schema(1, config.embed.dtype).field("vector").type.value_type:
+        raise ConfigError(
+            f"{clean}: got vectors of {stored}, expected {config.embed.dtype}; set embed.dtype as "
+            "the table has it, or name another index.database"
+        )
     noisy = _noisy(clean, pinned, noise_settings(config))
     shape = Shape(int(pinned["batch_size"]), int(pinned["threads"]))
-    if noisy != clean:
-        create(config, spec, noisy, shape)
     tables = {schema.variant(level): noisy for level in config.embed.levels}
     return Stores({schema.CLEAN: clean} | tables, shape)
 

@@ -12,7 +12,7 @@ import lance
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipbatch import schema
+from clipbatch import schema, storage
 from clipbatch.errors import ConfigError, ContractBroken, Transient
 
 T = TypeVar("T")
@@ -31,9 +31,20 @@ def exists(database: str, name: str) -> bool:
     """Tell whether a table is there."""
     try:
         lance.dataset(path(database, name))
-    except (ValueError, FileNotFoundError):
-        return False
+    except (ValueError, OSError) as error:
+        if _is_absent(error):
+            return False
+        raise _unreachable(database, name, error) from error
     return True
+
+
+def _is_absent(error: Exception) -> bool:
+    return isinstance(error, FileNotFoundError) or "was not found" in str(error)
+
+
+def _unreachable(database: str, name: str, error: Exception) -> Transient:
+    where = storage.redact(path(database, name))
+    return Transient(f"{where}: cannot be read ({error}); see to the store, then run again")
 
 
 def create(
@@ -101,10 +112,12 @@ def open_table(database: str, name: str, version: int | None = None) -> Any:
     """
     try:
         return lance.dataset(path(database, name), version=version)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
+        if not _is_absent(error):
+            raise _unreachable(database, name, error) from error
         raise ConfigError(
-            f"{path(database, name)}: no such table (version {version or 'latest'}): {error}; "
-            "run `clipbatch audit` first, or check index.database"
+            f"{storage.redact(path(database, name))}: no such table (version "
+            f"{version or 'latest'}); run `clipbatch audit` first, or check index.database"
         ) from error
 
 
@@ -172,7 +185,7 @@ def retry(work: Callable[[], T], what: str) -> T:
     for attempt in range(ATTEMPTS):
         try:
             return work()
-        except (OSError, RuntimeError, ValueError) as error:  # Lance raises all three for I/O
+        except (OSError, RuntimeError, ValueError, Transient) as error:  # Lance raises all of them
             if attempt == ATTEMPTS - 1:
                 raise Transient(
                     f"{what} failed {ATTEMPTS} times, last: {error}; "
@@ -182,10 +195,9 @@ def retry(work: Callable[[], T], what: str) -> T:
     raise AssertionError("unreachable")
 
 
-def tag(database: str, name: str, label: str) -> int:
-    """Name the latest version of a table; returns that version."""
+def tag(database: str, name: str, label: str, version: int) -> int:
+    """Name one version of a table, unless the name is taken; returns the version it names."""
     dataset = open_table(database, name)
-    version = int(dataset.version)
     if label not in dataset.tags.list():
         dataset.tags.create(label, version)
     return int(dataset.tags.list()[label]["version"])

@@ -1,5 +1,7 @@
 """Is every wanted key there once, and every vector sound? The check before anything is tagged."""
 
+from collections.abc import Collection, Mapping
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -42,34 +44,42 @@ def check_keys(wanted: Wanted) -> dict[str, int]:
     return counts
 
 
-def check_vectors(database: str, name: str, run_ids: list[str], *, unit_length: bool) -> int:
-    """Check the vectors that uncommitted runs wrote: finite, and of length 1 where declared.
+def check_vectors(
+    database: str, versions: Mapping[str, int], sound: Collection[str], *, unit_length: bool
+) -> tuple[int, set[str]]:
+    """Check the vectors that no run has checked yet: finite, and of length 1 where declared.
 
     Args:
         database: folder or prefix.
-        name: of the vectors table.
-        run_ids: runs whose rows were checked before, left out now.
+        versions: name of each vectors table -> version.
+        sound: run_ids whose rows were checked by an earlier commit.
         unit_length: what the encoder declares.
 
     Returns:
-        Number of rows checked.
+        Number of rows checked, and the run_ids that wrote them.
 
     Raises:
         ContractBroken: with the number of unsound rows.
     """
-    names = ", ".join(f"'{run_id}'" for run_id in run_ids)
+    names = ", ".join(f"'{run_id}'" for run_id in sorted(sound))
     where = f"run_id not in ({names})" if names else None
-    checked = 0
-    for batch in table.batches(database, name, ["vector"], where=where):
-        vectors = numpy_vectors(batch.column("vector"))
-        unsound = ~np.isfinite(vectors).all(axis=1)
-        if unit_length:
-            norms = np.linalg.norm(vectors, axis=1)
-            unsound |= ~(np.abs(norms - 1) <= UNIT_TOLERANCE)
-        if unsound.any():
-            raise ContractBroken(
-                f"{name}: got {int(unsound.sum())} vectors that are not finite or not of length 1, "
-                "expected none; nothing was tagged: check the encoder's weights and precision"
-            )
-        checked += len(vectors)
-    return checked
+    checked, writers = 0, set()
+    for name, version in versions.items():
+        found = table.batches(database, name, ["vector", "run_id"], where=where, version=version)
+        for batch in found:
+            unsound = _unsound(numpy_vectors(batch.column("vector")), unit_length=unit_length)
+            if unsound:
+                raise ContractBroken(
+                    f"{name}: got {unsound} vectors that are not finite or not of length 1, "
+                    "expected none; nothing was tagged: check the encoder's weights and precision"
+                )
+            checked += batch.num_rows
+            writers.update(batch.column("run_id").unique().to_pylist())
+    return checked, writers
+
+
+def _unsound(vectors: NDArray[np.float32], *, unit_length: bool) -> int:
+    bad = ~np.isfinite(vectors).all(axis=1)
+    if unit_length:
+        bad |= ~(np.abs(np.linalg.norm(vectors, axis=1) - 1) <= UNIT_TOLERANCE)
+    return int(bad.sum())

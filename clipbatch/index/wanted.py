@@ -3,7 +3,7 @@
 The vectors table's own key column is the only ledger: no checkpoint, no done-marker beside it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import duckdb
@@ -25,24 +25,30 @@ class Wanted:
         noise_all_below: contents up to which every content gets noise.
         noise_per_class: above it, this many contents a class.
         seed: of the collection.
+        versions: table name -> version to look at; the latest where it is not named.
     """
 
     def __init__(
-        self, database: str, tables: dict[int, str], noise: tuple[int, int], seed: int
+        self,
+        database: str,
+        tables: dict[int, str],
+        noise: tuple[int, int],
+        seed: int,
+        versions: Mapping[str, int] | None = None,
     ) -> None:
+        self.versions = versions or {}
         self.database = database
         self.tables = tables
         self.noise_all_below, self.noise_per_class = noise
         self.seed = seed
 
     def _wanted(self, db: duckdb.DuckDBPyConnection) -> None:
-        catalog = table.batches(
-            self.database,
+        catalog = self._batches(
             schema.CATALOG,
-            ["uri", "size", "offset", "content_id", "label"],
-            where="content_id is not null and status in ('pending', 'ok')",
+            ["uri", "size", "offset", "content_id", "label", "status"],
+            "content_id is not null and status in ('pending', 'ok')",
         )
-        facts = table.batches(self.database, schema.CONTENTS, ["content_id", "status"])
+        facts = self._batches(schema.CONTENTS, ["content_id", "status"])
         db.register("catalog", catalog)
         db.register("facts_reader", facts)
         db.execute("create temp table facts as select * from facts_reader")
@@ -66,15 +72,27 @@ class Wanted:
         db.execute("create temp table have (content_id varchar, variant int)")
         for name in sorted(set(self.tables.values())):
             mine = [v for v, t in self.tables.items() if t == name]
-            keys = table.batches(
-                self.database,
-                name,
-                ["content_id", "variant"],
-                where=f"variant in ({', '.join(map(str, mine))})",
-            )
+            where = f"variant in ({', '.join(map(str, mine))})"
+            keys = self._batches(name, ["content_id", "variant"], where)
             db.register("keys", keys)
             db.execute("insert into have select content_id, variant from keys")
             db.unregister("keys")
+
+    def _batches(
+        self, name: str, columns: list[str], where: str | None = None
+    ) -> pa.RecordBatchReader:
+        version = self.versions.get(name)
+        return table.batches(self.database, name, columns, where=where, version=version)
+
+    def keys(self) -> pa.Table:
+        """Return the wanted keys that exist: content_id, variant."""
+        with connection() as db:
+            self._wanted(db)
+            self._have(db)
+            found: pa.Table = db.sql(
+                "select content_id, variant from wanted semi join have using (content_id, variant)"
+            ).to_arrow_table()
+        return found
 
     def missing(self) -> Iterator[pa.Table]:
         """Yield slices of what is to do, in uri order.
@@ -95,7 +113,7 @@ class Wanted:
             )
 
     def counts(self) -> dict[str, int]:
-        """Return how many (content, variant) pairs are wanted, missing, repeated and unwanted."""
+        """Count pairs (content, variant): wanted, missing, repeated, unwanted; and contents."""
         with connection() as db:
             self._wanted(db)
             self._have(db)
@@ -104,22 +122,25 @@ class Wanted:
                 "(select count(*) from wanted anti join have using (content_id, variant)), "
                 "(select count(*) from (select 1 from have group by content_id, variant "
                 "having count(*) > 1)), "
-                "(select count(*) from have anti join wanted using (content_id, variant))"
+                "(select count(*) from have anti join wanted using (content_id, variant)), "
+                "(select count(*) from content)"
             ).fetchone()
         assert one is not None
-        return dict(zip(("wanted", "missing", "repeated", "unwanted"), one, strict=True))
+        names = ("wanted", "missing", "repeated", "unwanted", "contents")
+        return dict(zip(names, one, strict=True))
 
     def settled(self) -> Iterator[pa.Table]:
-        """Yield slices of pending catalog rows whose content is decided, with the decision.
+        """Yield slices of catalog rows whose content is decided otherwise than they say.
 
         A content is decided when its contents row exists and, where it is ok, every wanted variant
-        does. Columns: the catalog's, with status, reason and message as they shall be.
+        does. A content that was ok and is refused now takes its images with it. Columns: the
+        catalog's, with status, reason and message as they shall be.
         """
-        pending = table.batches(
+        standing = table.batches(
             self.database,
             schema.CATALOG,
             schema.CATALOG_SCHEMA.names,
-            where=f"status = '{schema.PENDING}' and content_id is not null",
+            where="status in ('pending', 'ok') and content_id is not null",
         )
         decided = table.batches(
             self.database, schema.CONTENTS, ["content_id", "status", "reason", "message"]
@@ -131,12 +152,13 @@ class Wanted:
         with connection() as db:
             self._wanted(db)
             self._have(db)
-            db.register("rows", pending)
+            db.register("rows", standing)
             db.register("decided", decided)
             yield from slices(
                 db,
                 "with open as (select distinct content_id from wanted "
                 "anti join have using (content_id, variant)) "
                 f"select {', '.join(columns)} from rows join decided using (content_id) "
-                "where decided.status = 'bad' or content_id not in (select content_id from open)",
+                "where decided.status = 'bad' or (rows.status = 'pending' "
+                "and content_id not in (select content_id from open))",
             )

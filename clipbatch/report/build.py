@@ -1,5 +1,6 @@
 """Findings of a run to report.html, audit.json and junit.xml, and the verdict as an exit code."""
 
+import hashlib
 from dataclasses import fields
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from clipbatch import schema, storage
 from clipbatch.collect import open_source
 from clipbatch.collect.decode import decode
 from clipbatch.config import Config
-from clipbatch.errors import BadImage, ConfigError, ExitCode
+from clipbatch.errors import BadImage, ClipbatchError, ConfigError, ExitCode
 from clipbatch.index import ledger, runs, table
 from clipbatch.index.runs import Run
 from clipbatch.measure import store
@@ -130,12 +131,12 @@ def _open(config: Config, content_ids: list[str]) -> dict[str, bytes]:
     places = ledger.places(config.index.database, content_ids)
     try:
         source = open_source(config.collect)
-    except ConfigError as error:
+    except ClipbatchError as error:
         say("report", f"no thumbnails: {error}")
         return {}
     made = {}
     for content, data in zip(places, source.read(list(places.values())), strict=True):
-        if isinstance(data, BadImage):
+        if isinstance(data, BadImage) or hashlib.sha256(data).hexdigest() != content:
             continue
         try:
             made[content] = thumbnail(decode(data, max_pixels=config.collect.max_pixels).pixels)

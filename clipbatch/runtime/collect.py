@@ -13,7 +13,7 @@ from clipbatch.collect import open_source
 from clipbatch.collect.base import Place, Source
 from clipbatch.collect.listing import Listing, first_entries
 from clipbatch.config import Config
-from clipbatch.errors import BadImage, Incomplete
+from clipbatch.errors import BadImage, Incomplete, Reason
 from clipbatch.index import ledger, table
 from clipbatch.index.changes import changes
 from clipbatch.progress import Progress, say
@@ -22,6 +22,7 @@ from clipbatch.runtime.stream import stream
 
 BLOCK = 256  # pictures a task opens
 FEW = 4096  # pictures that are opened here sooner than workers would start
+READS = 3  # how often a read may fail before its picture is a bad row
 FLUSH_S = 20.0  # a crash loses at most this much opening
 
 
@@ -29,8 +30,7 @@ def collect(config: Config, session: Session, run_id: str) -> dict[str, int]:
     """Bring the catalog up to date with the source.
 
     Returns:
-        Counts: listed, new, changed, retried, relabelled, back, gone, opened, and renamed (new here
-        with the content of a gone one; counted among both).
+        Counts: listed, retried, opened. What changed is told by ``index.since``.
     """
     database = config.index.database
     source = open_source(config.collect)
@@ -38,22 +38,27 @@ def collect(config: Config, session: Session, run_id: str) -> dict[str, int]:
     storage.probe(database)
     table.create(database, schema.CATALOG, schema.CATALOG_SCHEMA)
     table.create(database, schema.CONTENTS, schema.CONTENTS_SCHEMA)
+    if config.collect.retry_bad:
+        table.open_table(database, schema.CONTENTS).delete(f"status = '{schema.BAD}'")
     counts = dict.fromkeys(("new", "changed", "retried", "relabelled", "back", "gone"), 0)
     progress = Progress("collect", "listed")
     listing = Listing(entries, progress)
     try:
-        for changed in changes(database, listing.reader, run_id):
+        for changed in changes(
+            database, listing.reader, run_id, retry_bad=config.collect.retry_bad
+        ):
             for kind in changed.column("change").to_pylist():
                 counts[kind] += 1
             _merge(config, changed.drop_columns("change"))
     except duckdb.Error as error:  # a source's own error, wrapped
         raise listing.error or error from None
-    counts["listed"] = progress.done
     told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    say("collect", told)
-    counts["opened"] = _open_all(config, session, source)
-    counts["renamed"] = ledger.renamed(database, run_id) if counts["gone"] else 0
-    return counts
+    say("collect", f"{progress.done} listed: {told or 'nothing changed'}")
+    return {
+        "listed": progress.done,
+        "retried": counts["retried"],
+        "opened": _open_all(config, session, source),
+    }
 
 
 def _merge(config: Config, rows: pa.Table) -> None:
@@ -70,14 +75,17 @@ def _open_all(config: Config, session: Session, source: Source) -> int:
     """Open every picture without a content_id; passes repeat until none is left."""
     progress = Progress("collect", "opened")
     opened = 0
-    for _ in range(config.embed.max_passes):
-        failure: Exception | None = None
+    failure = "the store did not answer"
+    for attempt in range(config.embed.max_passes):
+        left = False
         for rows in ledger.unopened(config.index.database):
+            left = True
+            time.sleep(min(attempt, 5))  # what failed a moment ago may need one
             try:
                 opened += _open(config, session, source, rows, progress)
             except Incomplete as error:
-                failure = error
-        if failure is None:
+                failure = str(error)
+        if not left:
             break
     else:
         raise Incomplete(f"pictures are left unopened: {failure}; run the same command again")
@@ -129,9 +137,18 @@ def _open(
 
 
 def _answered(row: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    if answer["reason"]:
-        return row | answer | {"status": schema.BAD, "attempts": row["attempts"] + 1}
-    return row | answer | {"attempts": 0}
+    return row | answer | (failed(row, answer["reason"]) if answer["reason"] else {"attempts": 0})
+
+
+def failed(row: dict[str, Any], reason: str) -> dict[str, Any]:
+    """Return what becomes of a catalog row whose bytes were not to be had.
+
+    A store that is late or out of order is asked again by the next pass; any other failure, or too
+    many of these, makes a bad row.
+    """
+    attempts = row["attempts"] + 1
+    passing = reason in (Reason.TIMED_OUT, Reason.UNREADABLE) and attempts < READS
+    return {"status": schema.PENDING if passing else schema.BAD, "attempts": attempts}
 
 
 OPENED = pa.schema(

@@ -10,7 +10,7 @@ from clipbatch.collect.base import Place, Source
 from clipbatch.collect.decode import decode
 from clipbatch.collect.facts import facts
 from clipbatch.embed.encoder import Preprocess
-from clipbatch.errors import BadImage, Reason
+from clipbatch.errors import BadImage, ConfigError, Reason
 
 UNREAD: Final = "unread"  # the bytes were not to be had; says nothing about the content
 
@@ -64,11 +64,17 @@ def _decode(
     try:
         picture = decode(data, max_pixels=max_pixels)
         answer = {"status": schema.OK, **facts(picture)}
-        if row["variants"]:
-            ready = prepare(picture.pixels, preprocess)
-            answer |= {"pixels": ready.tobytes(), "shape": list(ready.shape)}
     except BadImage as error:
         return _refused(schema.BAD, error)
+    if row["variants"]:
+        try:
+            ready = prepare(picture.pixels, preprocess)
+        except BadImage as error:  # says something of the encoder, nothing of the picture
+            raise ConfigError(
+                f"{row['uri']}: {error.message}; this encoder cannot take every picture of the "
+                "source: set embed.pixels_side, or name another encoder"
+            ) from error
+        answer |= {"pixels": ready.tobytes(), "shape": list(ready.shape)}
     return answer
 
 

@@ -14,6 +14,7 @@ from clipbatch.errors import Incomplete
 from clipbatch.index import ledger, stores, table
 from clipbatch.progress import Progress, say
 from clipbatch.runtime.actor import Embedder, vector_rows
+from clipbatch.runtime.collect import failed
 from clipbatch.runtime.decode import UNREAD, decode_block
 from clipbatch.runtime.isolate import isolate
 from clipbatch.runtime.placement import Placement, place
@@ -58,7 +59,9 @@ class _Work:
     def __init__(self, config: Config, session: Session, run_id: str, spec: EncoderSpec) -> None:
         self.config, self.session, self.run_id, self.spec = config, session, run_id, spec
         self.source = open_source(config.collect)
+        table.open_table(config.index.database, schema.CATALOG)  # or say that collect comes first
         self.stores = stores.find(config, spec) or self._first()
+        self.stores.ensure(config, spec)
         self.wanted = self.stores.wanted(config)
         self.decoded = self.rows = 0
         self.seconds = 0.0
@@ -218,7 +221,7 @@ class _Attempt:
             return
         why = {row["uri"]: row for row in block.select(["uri", "reason", "message"]).to_pylist()}
         rows = [
-            row | why[row["uri"]] | {"status": schema.BAD, "attempts": row["attempts"] + 1}
+            row | why[row["uri"]] | failed(row, why[row["uri"]]["reason"])
             for row in ledger.images(self.work.config.index.database, list(why))
         ]
         catalog = pa.Table.from_pylist(rows, schema=schema.CATALOG_SCHEMA)

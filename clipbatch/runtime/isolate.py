@@ -8,10 +8,11 @@ from clipbatch import schema
 from clipbatch.collect.base import Source
 from clipbatch.config import Config
 from clipbatch.embed.encoder import Preprocess
-from clipbatch.errors import Reason
+from clipbatch.errors import Incomplete, Reason
 from clipbatch.index import ledger, table
 from clipbatch.progress import say
 from clipbatch.runtime.decode import decode_block
+from clipbatch.runtime.stream import last_line, ours
 
 
 def isolate(config: Config, source: Source, todo: pa.Table, run_id: str) -> None:
@@ -59,21 +60,19 @@ def _write_attempts(database: str, attempts: dict[str, int]) -> None:
 def _crashed(config: Config, source: Source, rows: pa.Table) -> set[str]:
     """Decode every row in a task of its own; return the uris whose worker died."""
     import ray
-    from ray.exceptions import RayError
+    from ray.exceptions import OutOfMemoryError, RayError, WorkerCrashedError
 
     max_pixels = config.collect.max_pixels
     alone = ray.remote(num_cpus=1, max_retries=0)(decode_block)
     small = Preprocess(32, 32)
-    tasks = {
-        uri: alone.remote(rows.slice(i, 1), source, small, max_pixels)
-        for i, uri in enumerate(rows.column("uri").to_pylist())
-    }
     crashed = set()
-    for uri, task in tasks.items():
-        try:
-            ray.get(task)
-        except RayError:
+    for i, uri in enumerate(rows.column("uri").to_pylist()):
+        try:  # one at a time: what takes all memory must not take its neighbour with it
+            ray.get(alone.remote(rows.slice(i, 1), source, small, max_pixels))
+        except (WorkerCrashedError, OutOfMemoryError):
             crashed.add(uri)
+        except RayError as error:
+            raise ours(error) or Incomplete(f"workers failed: {last_line(error)}") from error
     return crashed
 
 

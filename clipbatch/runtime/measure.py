@@ -17,7 +17,8 @@ from clipbatch.measure import ANALYSES, fingerprint, store
 from clipbatch.measure.base import Analysis, Contents, Finding, Inputs, Result, Unit
 from clipbatch.measure.serial import run_rounds
 from clipbatch.progress import Progress, say
-from clipbatch.runtime.session import Session, nodes
+from clipbatch.runtime.session import Session, memory, nodes
+from clipbatch.runtime.stream import last_line, ours
 
 SAVE_S: Final = 5.0  # a crash loses at most this much measuring
 TASK_RETRIES: Final = 2
@@ -80,8 +81,9 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
         measured.findings[analysis.name] = finding
         seconds = time.monotonic() - started
         data = store.finding_to_bytes(finding)
-        _save(database, [(key, analysis.name, "", data, seconds, run.run_id)])
+        # The pairs first: a finding that is there is never asked for again.
         _save_pairs(database, contents, finding, run)
+        _save(database, [(key, analysis.name, "", data, seconds, run.run_id)])
         new, reused = measured.units
         measured.units = (new + units.computed, reused + units.reused)
     return measured
@@ -154,6 +156,7 @@ class _Units:
         bound = max(2, 2 * int(sum(cpu for cpu, _ in nodes())))
         pending: dict[Any, Unit] = {}
         queue = iter(units)
+        self._refuse_large(analysis, units)
         while True:
             while len(pending) < bound and (unit := next(queue, None)) is not None:
                 memory = {"memory": unit.memory} if unit.memory else {}
@@ -165,14 +168,23 @@ class _Units:
             try:
                 data, seconds = ray.get(ready[0])
             except RayError as error:
-                cause = getattr(error, "cause", None)
-                if isinstance(cause, ClipbatchError):
-                    raise cause from error
-                raise UnitFailed(
-                    f"{analysis.name}, unit {unit.key}: {str(error).strip().splitlines()[-1]}; "
+                raise ours(error) or UnitFailed(
+                    f"{analysis.name}, unit {unit.key}: {last_line(error)}; "
                     "run the same command again: finished units are kept"
                 ) from error
             yield unit, data, seconds
+
+    def _refuse_large(self, analysis: Analysis[Any], units: Sequence[Unit]) -> None:
+        """Refuse what no node could ever hold: Ray would wait for such a node for ever."""
+        asked = self.config.measure.memory_gb * 1e9
+        limit = min(memory(), asked) if asked else memory() / 2
+        largest = max(units, key=lambda unit: unit.memory)
+        if largest.memory > limit:
+            raise UnitFailed(
+                f"{analysis.name}, unit {largest.key}: it needs about "
+                f"{largest.memory / 1e9:.1f} GB, and {limit / 1e9:.1f} GB are allowed; "
+                "make its samples or blocks smaller, raise measure.memory_gb, or use larger nodes"
+            )
 
     def _arguments(self, analysis: Analysis[Any], unit: Unit) -> tuple[Any, ...]:
         rows, contents = unit.rows, self.asked.contents

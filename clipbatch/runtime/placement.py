@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from clipbatch.config import EmbedConfig
+from clipbatch.errors import ConfigError
 
 MOST_PER_NODE = 8  # actors on one CPU node; each holds its own copy of the weights
 
@@ -39,15 +40,23 @@ def place(config: EmbedConfig, nodes: list[tuple[float, float]], threads: int = 
     num_gpus = config.num_gpus if config.num_gpus >= 0 else min(1.0, gpus)
     if num_gpus > 0:
         fit = sum(int(gpu / num_gpus) for _, gpu in nodes)
-        return Placement(config.actors or max(1, fit), 1.0, num_gpus, threads or 1)
-    smallest = max(1, int(min(cpu for cpu, _ in nodes if cpu >= 1)))
+        # At least half of a GPU node's CPUs are left to decoding.
+        share = min((cpu * num_gpus / gpu / 2 for cpu, gpu in nodes if gpu >= num_gpus), default=1)
+        return Placement(config.actors or max(1, fit), min(1.0, share), num_gpus, threads or 1)
+    usable = [int(cpu) for cpu, _ in nodes if cpu >= 1]
+    if not usable:
+        raise ConfigError(
+            f"got nodes with {[cpu for cpu, _ in nodes]} CPUs, expected one with 1 or more; "
+            "start Ray with --num-cpus=1 or add a worker"
+        )
+    smallest = min(usable)
     per_node = min(MOST_PER_NODE, max(1, smallest // max(1, threads)))
     count = config.actors or sum(
-        min(MOST_PER_NODE, max(1, int(cpu) // max(1, threads))) for cpu, _ in nodes if cpu >= 1
+        min(MOST_PER_NODE, max(1, cpu // max(1, threads))) for cpu in usable
     )
     return Placement(
         count=count,
-        num_cpus=smallest / per_node / 2,
+        num_cpus=min(smallest / per_node, sum(usable) / count) / 2,
         num_gpus=0.0,
         threads=threads or max(1, smallest // per_node),
     )

@@ -4,6 +4,7 @@ import os
 from types import TracebackType
 from typing import Any, Self
 
+from clipbatch.errors import ConfigError
 from clipbatch.progress import Progress, say
 
 OBJECT_STORE_BYTES = 512 * 1024 * 1024
@@ -69,7 +70,13 @@ class Session:
         with warnings.catch_warnings():
             # Lance warns of forks; Ray's are followed by an exec at once.
             warnings.filterwarnings("ignore", message="lance is not fork-safe")
-            ray.init(address=address, **settings)
+            try:
+                ray.init(address=address, **settings)
+            except (ConnectionError, ValueError, RuntimeError) as error:
+                raise ConfigError(
+                    f"Ray at {address!r} cannot be joined or started: {error}; check RAY_ADDRESS, "
+                    "or unset it to run on this machine"
+                ) from error
         self.started = True
         self.start_seconds = clock.seconds
         _quiet_data()
@@ -96,6 +103,17 @@ def _quiet_data() -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     # The retry limits of runtime/stream.py go through them; pyproject.toml holds Ray below 2.64.
     warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
+
+
+def memory() -> float:
+    """Return the bytes that the largest live node offers to tasks."""
+    import ray
+
+    return max(
+        float(node["Resources"].get("memory", 0))
+        for node in ray.nodes()  # type: ignore[no-untyped-call]
+        if node["Alive"]
+    )
 
 
 def nodes() -> list[tuple[float, float]]:

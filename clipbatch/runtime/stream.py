@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from clipbatch.errors import Incomplete
+from clipbatch.errors import ClipbatchError, Incomplete
 
 # Bounded, unlike Ray's defaults: a picture that kills its worker must end the pass, so that it can
 # be isolated. The caller's passes take over where these retries end.
@@ -32,8 +32,11 @@ def stream(
         Incomplete: workers or nodes died more often than retries allow; what was yielded stands.
     """
     import ray
+    from ray.data.exceptions import ExecutionTimeoutError
     from ray.exceptions import RayError
 
+    if not blocks:
+        return
     rows = max(block.num_rows for block in blocks)
     dataset = ray.data.from_arrow(list(blocks)).map_batches(
         function,
@@ -47,9 +50,23 @@ def stream(
         dataset = actor.apply(dataset, rows)
     try:
         yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-    except RayError as error:
-        last = str(error).strip().splitlines()[-1]
-        raise Incomplete(f"workers failed: {type(error).__name__}: {last}") from error
+    except (RayError, ExecutionTimeoutError) as error:
+        raise ours(error) or Incomplete(f"workers failed: {last_line(error)}") from error
+
+
+def ours(error: BaseException) -> ClipbatchError | None:
+    """Return the error of ours that a worker raised, from under Ray's wrappings."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, ClipbatchError):
+            return found
+        found = getattr(found, "cause", None) or found.__cause__
+    return None
+
+
+def last_line(error: BaseException) -> str:
+    """Return what an error of Ray's comes down to."""
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
 
 
 class Actor:

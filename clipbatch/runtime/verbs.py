@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from clipbatch import schema, storage
 from clipbatch.config import Config
 from clipbatch.errors import ConfigError, ExitCode
-from clipbatch.index import commit, runs
+from clipbatch.index import commit, runs, table
 from clipbatch.index.runs import Run
 from clipbatch.measure import ANALYSES
 from clipbatch.progress import duration, say
@@ -38,7 +39,6 @@ def _check_before_work(config: Config) -> None:
             "no source: name a folder, tar, parquet or manifest, e.g. `clipbatch audit photos/`, "
             "or set collect.source in the configuration"
         )
-    spec_of(config)
     gate.refuse_unknown(config.report.checks, [analysis.name for analysis in ANALYSES])
 
 
@@ -50,11 +50,15 @@ def _collect(config: Config, session: Session, run_id: str) -> ExitCode:
 
 def _embed(config: Config, session: Session, run_id: str) -> ExitCode:
     _check_before_work(config)
+    table.open_table(config.index.database, schema.CATALOG)
+    storage.probe(config.index.database)
     embed(config, session, run_id or runs.new_run_id())
     return ExitCode.PASSED
 
 
 def _index(config: Config, _session: Session, run_id: str) -> ExitCode:
+    table.open_table(config.index.database, schema.CATALOG)
+    storage.probe(config.index.database)
     started = Run(run_id or runs.new_run_id())
     committed = commit.commit(config, spec_of(config), started, {})
     commit.tidy(config, committed)
@@ -63,7 +67,7 @@ def _index(config: Config, _session: Session, run_id: str) -> ExitCode:
 
 
 def _measure(config: Config, session: Session, run_id: str) -> ExitCode:
-    done = _measured(config, session, runs.find(config.index.database, run_id))
+    done = _measured(config, session, _found(config, run_id))
     failed = [text for text in done.fingerprints.values() if text.startswith("failed")]
     return ExitCode.INCOMPLETE if failed else ExitCode.PASSED
 
@@ -82,11 +86,20 @@ def _measured(config: Config, session: Session, committed: Run) -> Run:
 
 
 def _report(config: Config, _session: Session, run_id: str) -> ExitCode:
-    return build.build(config, runs.find(config.index.database, run_id))
+    return build.build(config, _found(config, run_id))
+
+
+def _found(config: Config, run_id: str) -> Run:
+    """Return the run that a verb after index works on; it must be of the configured encoder."""
+    table.open_table(config.index.database, schema.RUNS)
+    run = runs.find(config.index.database, run_id, spec_of(config).slug)
+    storage.probe(config.index.database)
+    return run
 
 
 def _audit(config: Config, session: Session, _run_id: str) -> ExitCode:
     _check_before_work(config)
+    spec = spec_of(config)
     started = Run(runs.new_run_id())
     counts: dict[str, Any] = {}
     seconds: dict[str, float] = {}
@@ -99,7 +112,7 @@ def _audit(config: Config, session: Session, _run_id: str) -> ExitCode:
 
     counts |= timed("collect", lambda: collect(config, session, started.run_id))
     counts |= timed("embed", lambda: embed(config, session, started.run_id))
-    committed = timed("index", lambda: commit.commit(config, spec_of(config), started, counts))
+    committed = timed("index", lambda: commit.commit(config, spec, started, counts))
     measured = timed("measure", lambda: _measured(config, session, committed))
     took = sum(seconds.values())
     seconds["ray_start"] = round(session.start_seconds, 3)  # part of the verb that needed it

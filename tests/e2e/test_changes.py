@@ -69,7 +69,7 @@ def test_only_what_changed_is_opened_and_embedded(root):
     assert counts["opened"] == 20 + 3 + 2
     assert counts["decoded"] == 20 + 3
     assert counts["embedded_rows"] == (20 + 3) * 3
-    assert (counts["images"], counts["gone_ever"]) == (115, 7)
+    assert (counts["images"], counts["gone_in_all"]) == (115, 7)
     after = world.vectors(config)
     assert before.items() <= after.items()
     rows = world.catalog(config)

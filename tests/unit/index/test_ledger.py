@@ -138,7 +138,13 @@ def test_to_do_is_what_is_wanted_less_what_is_there(db):
         "a": ("1", [0, 500]),
         "c": ("4", [500]),
     }
-    assert wanted(db).counts() == {"wanted": 6, "missing": 3, "repeated": 0, "unwanted": 0}
+    assert wanted(db).counts() == {
+        "wanted": 6,
+        "missing": 3,
+        "repeated": 0,
+        "unwanted": 0,
+        "contents": 3,
+    }
 
 
 def test_a_content_with_vectors_and_without_facts_is_decoded_again(db):

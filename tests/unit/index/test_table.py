@@ -131,9 +131,9 @@ def test_a_tag_names_one_version_for_good(tmp_path):
     db = str(tmp_path)
     table.create(db, "v", schema.vectors_schema(8))
     table.merge(db, "v", vectors(["a"]), update=False)
-    version = table.tag(db, "v", "run-1")
+    version = table.tag(db, "v", "run-1", int(table.open_table(db, "v").version))
     table.merge(db, "v", vectors(["b"]), update=False)
-    assert table.tag(db, "v", "run-1") == version
+    assert table.tag(db, "v", "run-1", version + 1) == version
     assert lance.dataset(table.path(db, "v"), version="run-1").count_rows() == 1
 
 
