@@ -13,6 +13,9 @@ _QUIET = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     # Lance is not fork-safe, and accelerator variables are ours to leave alone on CPU-only tasks.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Actors compute in a thread of their own, whose malloc arena gives back every activation to the
+    # kernel; with one arena embed.device.keep_memory holds for it too (benchmarks/README.md).
+    "MALLOC_ARENA_MAX": "1",
 }
 
 
