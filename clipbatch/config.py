@@ -5,24 +5,17 @@ Science lives here. What the cluster is (how many GPUs, which bucket) comes from
 """
 
 import dataclasses
-import difflib
 import json
 import os
 import re
 import tomllib
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from clipbatch.build import build, refuse, unknown
 from clipbatch.errors import ConfigError
-
-T = TypeVar("T")
-
-
-def _refuse(where: str, got: object, expected: str) -> ConfigError:
-    return ConfigError(f"{where}: got {got!r}, expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -64,10 +57,10 @@ class CollectConfig:
     def __post_init__(self) -> None:
         kinds = ("auto", "folder", "tar", "parquet", "manifest")
         if self.kind not in kinds:
-            raise _refuse("collect.kind", self.kind, f"one of {', '.join(kinds)}")
+            raise refuse("collect.kind", self.kind, f"one of {', '.join(kinds)}")
         for name in ("max_pixels", "max_bytes", "timeout_s"):
             if not 0 < getattr(self, name) < float("inf"):
-                raise _refuse(f"collect.{name}", getattr(self, name), "a number above 0")
+                raise refuse(f"collect.{name}", getattr(self, name), "a number above 0")
 
 
 @dataclass(frozen=True)
@@ -111,28 +104,28 @@ class EmbedConfig:
     def __post_init__(self) -> None:
         self._check_levels()
         if self.noise_units not in ("normalised", "unit"):
-            raise _refuse("embed.noise_units", self.noise_units, '"normalised" or "unit"')
+            raise refuse("embed.noise_units", self.noise_units, '"normalised" or "unit"')
         if self.dtype not in ("float32", "float16"):
-            raise _refuse("embed.dtype", self.dtype, '"float32" or "float16"')
+            raise refuse("embed.dtype", self.dtype, '"float32" or "float16"')
         for name in (
             "batch_size", "actors", "threads", "merge_rows", "noise_per_class", "noise_all_below"
         ):  # fmt: skip
             if getattr(self, name) < 0:
-                raise _refuse(f"embed.{name}", getattr(self, name), "0 or more")
+                raise refuse(f"embed.{name}", getattr(self, name), "0 or more")
         for name in ("crash_limit", "max_passes"):
             if getattr(self, name) < 1:
-                raise _refuse(f"embed.{name}", getattr(self, name), "1 or more")
+                raise refuse(f"embed.{name}", getattr(self, name), "1 or more")
 
     def _check_levels(self) -> None:
         for level in self.levels:
             if not 0 < level <= 100:
-                raise _refuse(
+                raise refuse(
                     "embed.levels", level, "noise levels above 0 and at most 100, e.g. [0.5, 1.0]"
                 )
             if abs(1000 * level - round(1000 * level)) > 1e-6:
-                raise _refuse("embed.levels", level, "multiples of 0.001, which are the keys")
+                raise refuse("embed.levels", level, "multiples of 0.001, which are the keys")
         if len(set(self.levels)) < len(self.levels):
-            raise _refuse("embed.levels", list(self.levels), "each level once")
+            raise refuse("embed.levels", list(self.levels), "each level once")
 
 
 @dataclass(frozen=True)
@@ -155,10 +148,10 @@ class IndexConfig:
 
     def __post_init__(self) -> None:
         if not self.database:
-            raise _refuse("index.database", self.database, "a folder or an s3:// prefix")
+            raise refuse("index.database", self.database, "a folder or an s3:// prefix")
         for name in ("vector_index_above", "compact_above", "keep_days", "conflict_retries"):
             if getattr(self, name) < 0:
-                raise _refuse(f"index.{name}", getattr(self, name), "0 or more")
+                raise refuse(f"index.{name}", getattr(self, name), "0 or more")
 
 
 @dataclass(frozen=True)
@@ -174,6 +167,29 @@ class MeasureConfig:
     analyses: tuple[str, ...] = ()
     memory_gb: float = 0.0
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def prepared(values: Mapping[str, Any]) -> dict[str, Any]:
+        """Turn ``[measure.<analysis>]`` tables into parameter objects, defaults included."""
+        return _split_parameters(values)
+
+
+def _split_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn ``[measure.<analysis>]`` tables into parameter objects."""
+    from clipbatch.measure import ANALYSES
+
+    plain = {k: v for k, v in values.items() if k in ("analyses", "memory_gb")}
+    if not isinstance(plain.get("analyses", []), list | tuple):
+        raise refuse("measure.analyses", plain["analyses"], "a list of names")
+    names = {a.name: a for a in ANALYSES}
+    for name in [*plain.get("analyses", ()), *(k for k in values if k not in plain)]:
+        if name not in names:
+            raise ConfigError(unknown(f"measure.{name}", name, {*names, "analyses", "memory_gb"}))
+    for name, given in values.items():
+        if name in names and not isinstance(given, Mapping):
+            raise refuse(f"measure.{name}", given, "a table")
+    tables = {n: build(a.params, values.get(n, {}), f"measure.{n}.") for n, a in names.items()}
+    return plain | {"parameters": tables}
 
 
 @dataclass(frozen=True)
@@ -195,9 +211,9 @@ class Check:
     def __post_init__(self) -> None:
         operators = ("<=", "<", ">=", ">", "==", "!=")
         if self.op not in operators:
-            raise _refuse("report.checks.*.op", self.op, f"one of {' '.join(operators)}")
+            raise refuse("report.checks.*.op", self.op, f"one of {' '.join(operators)}")
         if self.severity not in ("fail", "warn", "off"):
-            raise _refuse("report.checks.*.severity", self.severity, '"fail", "warn" or "off"')
+            raise refuse("report.checks.*.severity", self.severity, '"fail", "warn" or "off"')
 
 
 @dataclass(frozen=True)
@@ -258,69 +274,6 @@ def load(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
         index=dataclasses.replace(config.index, database=_expand(config.index.database)),
         report=dataclasses.replace(config.report, folder=_expand(config.report.folder)),
     )
-
-
-def build(cls: type[T], tree: Mapping[str, Any], where: str) -> T:
-    """Build a dataclass from a mapping; every problem is a ConfigError that names its key."""
-    hints = typing.get_type_hints(cls)
-    values = dict(tree)
-    if cls is MeasureConfig:
-        values = _split_parameters(values)
-    known = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    for key in values:
-        if key not in known:
-            raise ConfigError(_unknown(f"{where}{key}", key, known))
-    built = {key: _convert(hints[key], value, f"{where}{key}") for key, value in values.items()}
-    try:
-        return cls(**built)
-    except TypeError as error:
-        raise ConfigError(f"{where or 'config'}: {error}") from error
-
-
-def _split_parameters(values: dict[str, Any]) -> dict[str, Any]:
-    """Turn ``[measure.<analysis>]`` tables into parameter objects."""
-    from clipbatch.measure import ANALYSES
-
-    plain = {k: v for k, v in values.items() if k in ("analyses", "memory_gb")}
-    if not isinstance(plain.get("analyses", []), list | tuple):
-        raise _refuse("measure.analyses", plain["analyses"], "a list of names")
-    names = {a.name: a for a in ANALYSES}
-    for name in [*plain.get("analyses", ()), *(k for k in values if k not in plain)]:
-        if name not in names:
-            raise ConfigError(_unknown(f"measure.{name}", name, {*names, "analyses", "memory_gb"}))
-    for name, given in values.items():
-        if name in names and not isinstance(given, Mapping):
-            raise _refuse(f"measure.{name}", given, "a table")
-    tables = {n: build(a.params, values.get(n, {}), f"measure.{n}.") for n, a in names.items()}
-    return plain | {"parameters": tables}
-
-
-def _unknown(path: str, key: str, known: set[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
-    return f"unknown key {path!r}: {hint}"
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    origin = typing.get_origin(hint)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        if not isinstance(value, Mapping):
-            raise _refuse(where, value, "a table")
-        return build(hint, value, f"{where}.")
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise _refuse(where, value, "a list")
-        return tuple(_convert(typing.get_args(hint)[0], v, where) for v in value)
-    if origin is not None and issubclass(origin, Mapping):
-        inner = typing.get_args(hint)[1]
-        if inner is Any:
-            return value
-        return {k: _convert(inner, v, f"{where}.{k}") for k, v in value.items()}
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not hint:
-        raise _refuse(where, value, f"a value of type {getattr(hint, '__name__', hint)}")
-    return value
 
 
 def _override(tree: dict[str, Any], text: str) -> None:

@@ -33,9 +33,7 @@ def commit(config: Config, spec: EncoderSpec, run: Run, counts: dict[str, Any]) 
     import json
 
     database = config.index.database
-    found = stores.find(config, spec)
-    if found is None:
-        raise ConfigError(f"{database}: nothing is embedded; run `clipbatch embed` first")
+    found = _embedded(config, spec)
     vectors = sorted(set(found.tables.values()))
     names = [schema.CATALOG, schema.CONTENTS, *vectors]
     # What is checked, tagged and counted is one version of each table, whoever writes meanwhile.
@@ -70,6 +68,14 @@ def commit(config: Config, spec: EncoderSpec, run: Run, counts: dict[str, Any]) 
     )
     runs.save(database, committed)
     return committed
+
+
+def _embedded(config: Config, spec: EncoderSpec) -> stores.Stores:
+    found = stores.find(config, spec)
+    if found is None:
+        where = storage.redact(config.index.database)
+        raise ConfigError(f"{where}: nothing is embedded; run `clipbatch embed` first")
+    return found
 
 
 def tidy(config: Config, run: Run) -> None:

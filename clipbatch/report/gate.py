@@ -10,7 +10,8 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-from clipbatch.config import Check, build
+from clipbatch.build import build
+from clipbatch.config import Check
 from clipbatch.errors import ConfigError, Reason
 from clipbatch.measure.base import Finding
 from clipbatch.report.model import SKIPPED, CheckResult, Report, RunRecord, Status, Verdict
