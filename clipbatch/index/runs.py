@@ -22,9 +22,9 @@ LIBRARIES: Final = (
 
 
 def new_run_id() -> str:
-    """Return a name that sorts by time: 20261121T020304Z-5f2a."""
-    now = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
-    return f"{now}-{secrets.token_hex(2)}"
+    """Return a name that sorts by time, to the millisecond: 20261121T020304.567Z-5f2a."""
+    now = dt.datetime.now(dt.UTC)
+    return f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z-{secrets.token_hex(2)}"
 
 
 def versions() -> dict[str, str]:
