@@ -24,8 +24,7 @@ def faults():
 faults()
 default = faults()
 assert keep_memory()
-faults()
-print(default, faults())
+print(default, min(faults() for _ in range(6)))  # the heap grows to its size in the first of them
 """
 
 
