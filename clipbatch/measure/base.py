@@ -39,6 +39,10 @@ class Contents:
             uint8.
         seed: the collection's.
         encoder: slug of the table the vectors come from.
+        found: the findings that the analysis needs (``Analysis.needs``), by name.
+        text: prompts -> (n, D) float32 by the run's encoder; raises NotImplementedError where that
+            has no text tower. None where there is no encoder at hand. Loads weights when called,
+            so it is for ``plan``; what comes of it travels in a unit's arguments.
     """
 
     content_id: NDArray[np.str_]
@@ -53,6 +57,8 @@ class Contents:
     facts: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     seed: int = 0
     encoder: str = ""
+    found: Mapping[str, "Finding"] = field(default_factory=dict)
+    text: Callable[[Sequence[str]], NDArray[np.float32]] | None = None
 
     def __len__(self) -> int:
         return len(self.content_id)
@@ -186,7 +192,8 @@ class Finding:
         meaning: how to read the numbers, one to three sentences.
         tables, figures, evidence: what stands behind them.
         notes: what was left out, capped or refused, and why.
-        per_content: (N,) arrays by name, for later analyses (a cluster per content).
+        per_content: (N, ...) arrays by name, for later analyses (a cluster, or the nearest
+            neighbours, of every content).
         pairs: bulk evidence for the pairs table.
     """
 
@@ -227,6 +234,8 @@ class Analysis(Generic[P]):
         needs_labels: skipped with a reason where the collection has fewer than two classes.
         names_positions: whether unit results name positions in Contents; then they are reused
             only while those positions hold the same contents.
+        needs: analyses, earlier in the list, whose findings it reads from ``Contents.found``. They
+            are answered first, also where the configuration does not ask for them.
     """
 
     name: str
@@ -237,6 +246,7 @@ class Analysis(Generic[P]):
     combine: Callable[[Contents, Results, P], Finding | NextRound]
     needs_labels: bool = False
     names_positions: bool = True
+    needs: tuple[str, ...] = ()
 
 
 def check_vectors(vectors: NDArray[np.float32]) -> None:

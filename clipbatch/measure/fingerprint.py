@@ -37,9 +37,25 @@ def of_unit(
     return state.hexdigest()
 
 
-def of_finding(analysis: Analysis[Any], contents: Contents, params: Any, noise: str) -> str:
-    """Fingerprint a whole finding: the analysis, its parameters, and all of the collection."""
+def of_finding(
+    analysis: Analysis[Any],
+    contents: Contents,
+    params: Any,
+    noise: str,
+    needed: Mapping[str, str] | None = None,
+) -> str:
+    """Fingerprint a whole finding: the analysis, its parameters, and all of the collection.
+
+    Args:
+        analysis: with its version.
+        contents: of the run.
+        params: of the analysis.
+        noise: identity of the noise in the vectors.
+        needed: analysis -> fingerprint of its finding, of those that this one needs.
+    """
     state = _start(analysis, params, contents, noise)
+    if needed:
+        _add(state, needed)
     for variant in sorted(contents.variants):
         _add(state, variant, contents.variants[variant])
     _add(state, contents.content_id, contents.label, contents.label_names, contents.split_names)

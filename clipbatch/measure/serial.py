@@ -1,6 +1,7 @@
 """Run an analysis in this process: the oracle that every other runner must agree with."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def run(
     vectors: Mapping[int, NDArray[np.float32]],
     params: Any = None,
 ) -> Finding:
-    """Answer one analysis, unit after unit.
+    """Answer one analysis, unit after unit; what it needs is answered first, by defaults.
 
     Args:
         analysis: what to ask.
@@ -55,7 +56,12 @@ def run(
         vectors: variant -> (N, D) float32, NaN rows where a vector does not exist.
         params: of ``analysis.params``; its defaults when None.
     """
+    from clipbatch.measure import ANALYSES
+
     params = analysis.params() if params is None else params
+    needed = [a for a in ANALYSES if a.name in analysis.needs and a.name not in contents.found]
+    found = {a.name: run(a, contents, vectors) for a in needed}
+    contents = replace(contents, found={**contents.found, **found})
 
     def compute(analysis: Analysis[Any], units: Sequence[Unit]) -> Mapping[str, Result]:
         return {

@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from clipbatch import schema, seeds
+from clipbatch import embed, schema, seeds
 from clipbatch.config import Config
+from clipbatch.embed.encoder import Encoder
 from clipbatch.errors import ClipbatchError, UnitFailed
 from clipbatch.index import read, table
 from clipbatch.index.runs import Run
@@ -42,9 +45,18 @@ class Measured:
 
 
 def chosen(config: Config) -> list[Analysis[Any]]:
-    """Return the analyses that the configuration asks for, in its order."""
+    """Return the analyses that the configuration asks for, each after those that it needs."""
     known = {analysis.name: analysis for analysis in ANALYSES}
-    return [known[name] for name in config.measure.analyses or known]
+    ordered: dict[str, Analysis[Any]] = {}
+
+    def take(name: str) -> None:
+        for needed in known[name].needs:
+            take(needed)
+        ordered.setdefault(name, known[name])
+
+    for name in config.measure.analyses or known:
+        take(name)
+    return list(ordered.values())
 
 
 def measure(config: Config, session: Session, run: Run) -> Measured:
@@ -58,8 +70,12 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
     measured = Measured()
     for analysis in chosen(config):
         params = config.measure.parameters[analysis.name]
-        key = fingerprint.of_finding(analysis, contents, params, noise)
+        needed = {name: measured.fingerprints[name] for name in analysis.needs}
+        key = fingerprint.of_finding(analysis, contents, params, noise, needed)
         measured.fingerprints[analysis.name] = key
+        if lacking := [name for name in analysis.needs if name not in measured.findings]:
+            measured.failed[analysis.name] = f"skipped: it needs {', '.join(lacking)}"
+            continue
         if analysis.needs_labels and len(np.unique(contents.label[contents.label >= 0])) < 2:
             measured.failed[analysis.name] = "skipped: it needs pictures of at least two classes"
             continue
@@ -67,11 +83,13 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
             measured.findings[analysis.name] = store.finding_from_bytes(found)
             say("measure", f"{analysis.name}: unchanged, reused")
             continue
-        asked = _Asked(run.run_id, contents, vectors, params, noise)
+        found_first = {name: measured.findings[name] for name in analysis.needs}
+        given = replace(contents, found=found_first, text=_Text(config))
+        asked = _Asked(run.run_id, given, vectors, params, noise)
         units = _Units(config, session, asked)
         started = time.monotonic()
         try:
-            finding = run_rounds(analysis, contents, params, units.compute)
+            finding = run_rounds(analysis, given, params, units.compute)
         except ClipbatchError as error:
             if not isinstance(error, UnitFailed):
                 raise
@@ -87,6 +105,22 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
         new, reused = measured.units
         measured.units = (new + units.computed, reused + units.reused)
     return measured
+
+
+class _Text:
+    """Prompts to vectors by the run's encoder, whose weights are loaded at the first call."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        from clipbatch.embed.device import device
+
+        return embed.load(self.config.embed, device())
+
+    def __call__(self, prompts: Sequence[str]) -> NDArray[np.float32]:
+        return self._encoder.encode_text(prompts)
 
 
 @dataclass(frozen=True)
