@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".bin", ".npz")
 
-_PROMPTS: Final = 256  # one forward pass of the text tower
+_PROMPTS: Final = 16  # rows of every forward pass of the text tower, as of pictures
 # What readers of weights raise on a file that holds something else.
 _UNREADABLE: Final = (
     EOFError,
@@ -61,6 +61,8 @@ class OpenClip(Tower):
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Turn prompts into unit vectors (N, D), with the model's own tokenizer.
 
+        Batches have one shape, so that a prompt's bits do not depend on its mates.
+
         Raises:
             ConfigError: the tokenizer's files are not to be had.
         """
@@ -71,14 +73,20 @@ class OpenClip(Tower):
             tokenizer = open_clip.get_tokenizer(self.spec.name)
         except OSError as error:
             raise ConfigError(hub.ways_out(self.spec.name, f"no tokenizer: {error}")) from error
-        model: Any = self.network
+        model = self.text_network()
         out = np.empty((len(texts), self.spec.dim), np.float32)
         with torch.inference_mode():
             for start in range(0, len(texts), _PROMPTS):
-                tokens = tokenizer(list(texts[start : start + _PROMPTS])).to(self.device)
+                part = list(texts[start : start + _PROMPTS])
+                padded = part + part[-1:] * (_PROMPTS - len(part))
+                tokens = tokenizer(padded).to(self.device)
                 vectors = torch.nn.functional.normalize(model.encode_text(tokens).float())
-                out[start : start + len(vectors)] = vectors.cpu().numpy()
+                out[start : start + len(part)] = vectors[: len(part)].cpu().numpy()
         return out
+
+    def text_network(self) -> Any:
+        """Return the open_clip model whose text side is used: here, the whole network."""
+        return self.network
 
 
 def describe(config: EmbedConfig, size: tuple[int, int] | None = None) -> EncoderSpec:

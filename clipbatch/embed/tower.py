@@ -68,7 +68,7 @@ class Tower:
         """Refuse: an image network alone has no text side."""
         raise NotImplementedError(
             f"{self.spec.name} has no text tower and cannot encode {len(texts)} prompts; "
-            "choose an open_clip model, e.g. embed.encoder=ViT-B-32"
+            "choose embed.encoder=offline-lite or a model of open_clip"
         )
 
     @torch.inference_mode()

