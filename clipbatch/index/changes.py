@@ -6,7 +6,7 @@ from typing import Final
 import pyarrow as pa
 
 from clipbatch import schema
-from clipbatch.index import table
+from clipbatch.index import ledger, table
 from clipbatch.index.ledger import connection, slices
 
 _KINDS: Final = """
@@ -16,7 +16,7 @@ joined as (
   select listing.*, old.uri as old_uri, old.size as old_size, old.stamp as old_stamp,
     old."offset" as old_offset, old.label as old_label, old.labels as old_labels,
     old.split as old_split, old.caption as old_caption, old.content_id, old.status, old.reason,
-    old.message, old.attempts, old.first_run, old.changed_run, old.gone_run
+    old.message, old.attempts, old.first_run, old.changed_run as was, old.gone_run
   from listing full join old on listing.uri = old.uri
 )
 select *, case
@@ -51,23 +51,81 @@ select coalesce(uri, old_uri) as uri,
   coalesce(first_run, $run) as first_run,
   $run as changed_run,
   case change when 'gone' then $run end as gone_run,
-  change
+  change,
+  was
 from changed where change != 'same'
 """
 
+# What each kind of change is about: another driver's word on the other columns stands. A new row
+# is inserted whole.
+_LISTED: Final = ("offset", "label", "labels", "split", "caption")
+_OPENED: Final = ("content_id", "status", "reason", "message", "attempts")
+_WRITES: Final = {
+    "changed": ("size", "stamp", *_LISTED, *_OPENED, "gone_run"),
+    "retried": (*_LISTED, *_OPENED, "gone_run"),
+    "relabelled": _LISTED,
+    "back": (*_LISTED, "status", "reason", "message", "gone_run"),
+    "gone": ("status", "gone_run"),
+}
+
 
 def changes(
-    database: str, listed: pa.RecordBatchReader, run_id: str, *, retry_bad: bool = False
+    database: str,
+    listed: pa.RecordBatchReader,
+    run_id: str,
+    *,
+    retry_bad: bool = False,
+    version: int | None = None,
 ) -> Iterator[pa.Table]:
     """Compare a listing with the catalog; yields slices of the catalog rows that differ.
 
-    Columns: the catalog's, as they shall be, and ``change``: new, changed (other bytes), retried
-    (a failure that may have passed), relabelled, back (was gone, same stamp) or gone.
+    Args:
+        database: folder or prefix.
+        listed: entries of the source.
+        run_id: of this run.
+        retry_bad: open bad pictures again.
+        version: of the catalog before the listing began, so that a picture which another driver
+            added meanwhile is not taken for gone; None for the latest.
+
+    Yields:
+        The catalog's columns, as they shall be; ``change``: new, changed (other bytes), retried
+        (a failure that may have passed), relabelled, back (was gone, same stamp) or gone; and
+        ``was``, the run that changed the row last.
     """
-    catalog = table.batches(database, schema.CATALOG, schema.CATALOG_SCHEMA.names)
+    columns = schema.CATALOG_SCHEMA.names
+    catalog = table.batches(database, schema.CATALOG, columns, version=version)
     with connection() as db:
         db.register("listed", listed)
         db.register("catalog", catalog)
         db.execute("create temp table old as select * from catalog")
         db.execute(_KINDS.format(retry_bad=str(retry_bad).lower()))
         yield from slices(db, _ROWS, {"run": run_id})
+
+
+def merge(database: str, rows: pa.Table, conflict_retries: int = 30) -> None:
+    """Bring the catalog up to date with a slice of ``changes``.
+
+    A row that another driver has changed since it was compared is left as that driver has it; the
+    next night compares again. Merging a slice twice does what merging it once does.
+    """
+    kinds = rows.column("change").to_pylist()
+    new = rows.filter(pa.array([kind == "new" for kind in kinds], pa.bool_()))
+    table.merge(
+        database,
+        schema.CATALOG,
+        new.select(schema.CATALOG_SCHEMA.names).cast(schema.CATALOG_SCHEMA),
+        update=False,
+        conflict_retries=conflict_retries,
+    )
+    for kind, columns in _WRITES.items():
+        mine = rows.filter(pa.array([k == kind for k in kinds], pa.bool_()))
+        if mine.num_rows:
+            when = _unchanged(mine.column("was").unique().to_pylist())
+            written = mine.select(["uri", *columns, "changed_run"])
+            ledger.update(database, written, when, conflict_retries)
+
+
+def _unchanged(runs: list[str | None]) -> str:
+    """A row is as it was compared if none but these runs has changed it."""
+    names = ", ".join("'" + (run or "").replace("'", "''") + "'" for run in runs)
+    return f"(target.changed_run is null or target.changed_run in ({names}))"

@@ -61,6 +61,30 @@ def unopened(database: str) -> Iterator[pa.Table]:
         yield from slices(db, "select * from rows order by uri")
 
 
+def update(database: str, rows: pa.Table, when: str, conflict_retries: int = 30) -> None:
+    """Change some columns of catalog rows, those that still are as ``when`` says.
+
+    Another driver may have marked a row changed or gone since it was read. So a write touches the
+    columns that it is about and no others, and leaves a row alone that is not the one it means.
+
+    Args:
+        database: folder or prefix.
+        rows: uri, and columns of the catalog.
+        when: SQL over ``target`` (the row as it is at the commit) and ``source``.
+        conflict_retries: how often Lance retries against other writers.
+    """
+    columns = [schema.CATALOG_SCHEMA.field(name) for name in rows.column_names]
+    table.merge(
+        database,
+        schema.CATALOG,
+        rows.cast(pa.schema(columns)),
+        update=True,
+        insert=False,
+        when=when,
+        conflict_retries=conflict_retries,
+    )
+
+
 def images(database: str, uris: list[str]) -> list[dict[str, Any]]:
     """Return the catalog rows of some uris."""
     rows = table.batches(database, schema.CATALOG, schema.CATALOG_SCHEMA.names)

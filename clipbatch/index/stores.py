@@ -69,10 +69,32 @@ def find(config: Config, spec: EncoderSpec) -> Stores | None:
             f"{clean}: got vectors of {stored}, expected {config.embed.dtype}; set embed.dtype as "
             "the table has it, or name another index.database"
         )
+    _refuse_other(clean, pinned, spec)
+    table.check(database, clean, schema.vectors_schema(spec.dim, config.embed.dtype))
     noisy = _noisy(clean, pinned, noise_settings(config))
     shape = Shape(int(pinned["batch_size"]), int(pinned["threads"]))
     tables = {schema.variant(level): noisy for level in config.embed.levels}
     return Stores({schema.CLEAN: clean} | tables, shape)
+
+
+def _refuse_other(name: str, pinned: Mapping[str, str], spec: EncoderSpec) -> None:
+    """The facts pinned with a table say whose vectors these are and how they are computed."""
+    wanted = {"encoder": spec.name, "weights": spec.weights}
+    needed = {*wanted, "batch_size", "threads", "noise", "seed"}
+    advice = "restore the table from a copy, or name another index.database"
+    if lacking := sorted(needed - pinned.keys()):
+        raise ConfigError(
+            f"{name}: got a table without the pinned facts {', '.join(lacking)}, expected one that "
+            f"clipbatch created; {advice}"
+        )
+    for key, value in wanted.items():
+        if pinned[key] != value:
+            raise ConfigError(
+                f"{name}: got vectors of {key} {pinned[key]!r}, expected {value!r}; {advice}"
+            )
+    for key in ("batch_size", "threads"):
+        if not pinned[key].isdecimal() or int(pinned[key]) < 1:
+            raise ConfigError(f"{name}: got {key} {pinned[key]!r}, expected a number; {advice}")
 
 
 def _noisy(clean: str, pinned: dict[str, Any], noise: NoiseSettings) -> str:

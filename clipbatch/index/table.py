@@ -4,20 +4,19 @@ Every write is a merge on the declared primary key: repeated after any error, an
 result included, it neither loses nor repeats a row. Appends and indexes on keys are never used.
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import lance
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipbatch import schema, storage
-from clipbatch.errors import ConfigError, ContractBroken, Transient
+from clipbatch.errors import ClipbatchError, ConfigError, ContractBroken, Transient
+from clipbatch.index import founding
+from clipbatch.index.failures import is_absent, retry, short, told
 
-T = TypeVar("T")
-
-ATTEMPTS: Final = 5
+FIRST: Final = 1  # the version that creates a table; it is empty
 _VERSION_KEY: Final = "clipbatch.schema"
 _PINNED_KEY: Final = "clipbatch."
 
@@ -32,19 +31,22 @@ def exists(database: str, name: str) -> bool:
     try:
         lance.dataset(path(database, name))
     except (ValueError, OSError) as error:
-        if _is_absent(error):
+        if is_absent(error):
             return False
         raise _unreachable(database, name, error) from error
     return True
 
 
-def _is_absent(error: Exception) -> bool:
-    return isinstance(error, FileNotFoundError) or "was not found" in str(error)
+def latest(database: str, name: str) -> int | None:
+    """Return the version of a table now; None where there is no table."""
+    return int(open_table(database, name).version) if exists(database, name) else None
 
 
-def _unreachable(database: str, name: str, error: Exception) -> Transient:
+def _unreachable(database: str, name: str, error: Exception) -> ClipbatchError:
     where = storage.redact(path(database, name))
-    return Transient(f"{where}: cannot be read ({error}); see to the store, then run again")
+    return told(f"{where}: reading it", error) or Transient(
+        f"{where}: cannot be read ({short(error)}); see to the store, then run again"
+    )
 
 
 def create(
@@ -66,37 +68,29 @@ def create(
         _PINNED_KEY + key: value for key, value in (pinned or {}).items()
     }
     wanted = table_schema.with_metadata(facts)
-    if not exists(database, name):
-        try:
-            lance.write_dataset(
-                wanted.empty_table(),
-                path(database, name),
-                schema=wanted,
-                mode="create",
-                data_storage_version=schema.STORAGE_VERSION,
-            )
-        except (OSError, ValueError) as error:
-            # Another driver may have created it in between; anything else shows on opening.
-            if not exists(database, name):
-                raise ConfigError(
-                    f"{path(database, name)}: cannot be created ({error}); "
-                    "check that index.database can be written"
-                ) from error
-    _check_schema(database, name, wanted)
+    where = path(database, name)
+
+    def attempt() -> None:
+        if not exists(database, name):  # else another driver was quicker, or the answer was lost
+            founding.refuse_remains(where)
+            founding.found(where, wanted)
+
+    retry(attempt, f"{storage.redact(where)}: creating the table")
+    check(database, name, wanted)
 
 
-def _check_schema(database: str, name: str, wanted: pa.Schema) -> None:
+def check(database: str, name: str, wanted: pa.Schema) -> None:
+    """Make sure that a table has the columns that are expected.
+
+    Raises:
+        ConfigError: it has others.
+    """
     there = open_table(database, name).schema
-    version = (there.metadata or {}).get(_VERSION_KEY.encode(), b"none").decode()
-    if version != schema.VERSION:
-        raise ConfigError(
-            f"{path(database, name)}: got schema version {version}, expected {schema.VERSION}; "
-            "name another index.database, or open this one with the clipbatch that wrote it"
-        )
     if not there.equals(wanted, check_metadata=False):
         raise ConfigError(
-            f"{path(database, name)}: got columns {_columns(there)}, expected {_columns(wanted)}; "
-            "name another index.database, or set embed.dtype as the table has it"
+            f"{storage.redact(path(database, name))}: got columns {_columns(there)}, expected "
+            f"{_columns(wanted)}; name another index.database, or set embed.dtype as the table "
+            "has it"
         )
 
 
@@ -108,17 +102,35 @@ def open_table(database: str, name: str, version: int | None = None) -> Any:
     """Open a table afresh: a stale handle merges against a stale version.
 
     Raises:
-        ConfigError: there is no such table.
+        ConfigError: there is no such table, or another clipbatch wrote it.
+        Transient: the store failed.
     """
     try:
-        return lance.dataset(path(database, name), version=version)
+        found = lance.dataset(path(database, name), version=version)
     except (ValueError, OSError) as error:
-        if not _is_absent(error):
+        if not is_absent(error):
             raise _unreachable(database, name, error) from error
         raise ConfigError(
             f"{storage.redact(path(database, name))}: no such table (version "
             f"{version or 'latest'}); run `clipbatch audit` first, or check index.database"
         ) from error
+    _check_version(database, name, found.schema.metadata or {})
+    if "extension<" in str(found.schema):  # where ray.data is imported, some are unpickled on sight
+        raise ConfigError(
+            f"{storage.redact(path(database, name))}: got columns {_columns(found.schema)}, "
+            "expected plain types; clipbatch did not write this table: name another index.database"
+        )
+    return found
+
+
+def _check_version(database: str, name: str, metadata: Mapping[bytes, bytes]) -> None:
+    got = metadata.get(_VERSION_KEY.encode(), b"none").decode()
+    if got != schema.VERSION:
+        raise ConfigError(
+            f"{storage.redact(path(database, name))}: got schema version {got}, expected "
+            f"{schema.VERSION}; open it with the clipbatch that wrote it, or name another "
+            "index.database"
+        )
 
 
 def pinned(database: str, name: str) -> dict[str, str]:
@@ -140,20 +152,31 @@ def keys(table_schema: pa.Schema) -> list[str]:
 
 
 def merge(
-    database: str, name: str, rows: pa.Table, *, update: bool, conflict_retries: int = 30
+    database: str,
+    name: str,
+    rows: pa.Table,
+    *,
+    update: bool,
+    insert: bool = True,
+    when: str | None = None,
+    conflict_retries: int = 30,
 ) -> int:
     """Put rows into a table, each key once; returns how many rows are new.
 
     Args:
         database: folder or prefix.
         name: of the table.
-        rows: with the table's columns; a key may not repeat.
+        rows: with the table's columns; a key may not repeat. Where nothing is inserted, the key
+            and some of the columns do: the others stay as they are.
         update: whether rows whose key is there are replaced; else they stay as they are.
+        insert: whether rows whose key is not there are added.
+        when: SQL over ``target`` and ``source`` that a row must meet to be replaced. It is asked
+            of the row as it is at the commit, whoever else writes: a compare-and-swap a row.
         conflict_retries: how often Lance retries against other writers.
 
     Raises:
         ContractBroken: a key repeats within ``rows`` (Lance would insert both).
-        Transient: the merge failed several times.
+        Transient: the merge failed several times, or the disk is full.
     """
     if rows.num_rows == 0:
         return 0
@@ -168,39 +191,25 @@ def merge(
     def attempt() -> int:
         builder = open_table(database, name).merge_insert(key)
         if update:
-            builder = builder.when_matched_update_all()
-        builder = builder.when_not_matched_insert_all().use_index(False)
-        result = builder.conflict_retries(conflict_retries).execute(rows)
+            builder = builder.when_matched_update_all(when)
+        if insert:
+            builder = builder.when_not_matched_insert_all()
+        result = builder.use_index(False).conflict_retries(conflict_retries).execute(rows)
         return int(result["num_inserted_rows"])
 
-    return retry(attempt, f"merging {rows.num_rows} rows into {name}")
-
-
-def retry(work: Callable[[], T], what: str) -> T:
-    """Do idempotent work again after any failure of the store, with growing pauses.
-
-    Raises:
-        Transient: it failed every time.
-    """
-    for attempt in range(ATTEMPTS):
-        try:
-            return work()
-        except (OSError, RuntimeError, ValueError, Transient) as error:  # Lance raises all of them
-            if attempt == ATTEMPTS - 1:
-                raise Transient(
-                    f"{what} failed {ATTEMPTS} times, last: {error}; "
-                    "see to the store, then run the same command again"
-                ) from error
-            time.sleep(0.2 * 4**attempt)
-    raise AssertionError("unreachable")
+    return retry(attempt, f"{storage.redact(database)}: merging {rows.num_rows} rows into {name}")
 
 
 def tag(database: str, name: str, label: str, version: int) -> int:
     """Name one version of a table, unless the name is taken; returns the version it names."""
-    dataset = open_table(database, name)
-    if label not in dataset.tags.list():
-        dataset.tags.create(label, version)
-    return int(dataset.tags.list()[label]["version"])
+
+    def attempt() -> int:
+        dataset = open_table(database, name)
+        if label not in dataset.tags.list():
+            dataset.tags.create(label, version)
+        return int(dataset.tags.list()[label]["version"])
+
+    return retry(attempt, f"{storage.redact(database)}: tagging {name}")
 
 
 def batches(

@@ -13,7 +13,11 @@ from clipbatch import schema
 from clipbatch.index import table
 from clipbatch.index.ledger import connection, slices
 
-_DECIDED: Final = ("status", "reason", "message")
+# A row that another driver has marked gone or changed since is not the one that was decided.
+SETTLED_WHEN: Final = (
+    "target.content_id = source.content_id and (target.status = 'pending' "
+    "or (target.status = 'ok' and source.status = 'bad'))"
+)
 
 
 class Wanted:
@@ -133,22 +137,18 @@ class Wanted:
         """Yield slices of catalog rows whose content is decided otherwise than they say.
 
         A content is decided when its contents row exists and, where it is ok, every wanted variant
-        does. A content that was ok and is refused now takes its images with it. Columns: the
-        catalog's, with status, reason and message as they shall be.
+        does. A content that was ok and is refused now takes its images with it. Columns: uri and
+        content_id, and status, reason and message as they shall be; merge under SETTLED_WHEN.
         """
         standing = table.batches(
             self.database,
             schema.CATALOG,
-            schema.CATALOG_SCHEMA.names,
+            ["uri", "content_id", "status"],
             where="status in ('pending', 'ok') and content_id is not null",
         )
         decided = table.batches(
             self.database, schema.CONTENTS, ["content_id", "status", "reason", "message"]
         )
-        columns = [
-            f'{"decided" if name in _DECIDED else "rows"}."{name}"'
-            for name in schema.CATALOG_SCHEMA.names
-        ]
         with connection() as db:
             self._wanted(db)
             self._have(db)
@@ -158,7 +158,8 @@ class Wanted:
                 db,
                 "with open as (select distinct content_id from wanted "
                 "anti join have using (content_id, variant)) "
-                f"select {', '.join(columns)} from rows join decided using (content_id) "
+                "select rows.uri, content_id, decided.status, decided.reason, decided.message "
+                "from rows join decided using (content_id) "
                 "where decided.status = 'bad' or (rows.status = 'pending' "
                 "and content_id not in (select content_id from open))",
             )

@@ -14,8 +14,8 @@ from clipbatch.collect.base import Place, Source
 from clipbatch.collect.listing import Listing, first_entries
 from clipbatch.config import Config
 from clipbatch.errors import BadImage, Incomplete, Reason
-from clipbatch.index import ledger, table
-from clipbatch.index.changes import changes
+from clipbatch.index import changes, ledger, table
+from clipbatch.index.lease import Lease
 from clipbatch.progress import Progress, say
 from clipbatch.runtime.session import Session
 from clipbatch.runtime.stream import stream
@@ -26,16 +26,27 @@ READS = 3  # how often a read may fail before its picture is a bad row
 FLUSH_S = 20.0  # a crash loses at most this much opening
 
 
-def collect(config: Config, session: Session, run_id: str) -> dict[str, int]:
+def collect(
+    config: Config, session: Session, run_id: str, lease: Lease | None = None
+) -> dict[str, int]:
     """Bring the catalog up to date with the source.
+
+    Args:
+        config: of the run.
+        session: starts Ray if many pictures are to be opened.
+        run_id: of the run.
+        lease: taken once the source and the store are known to be fit.
 
     Returns:
         Counts: listed, retried, opened. What changed is told by ``index.since``.
     """
     database = config.index.database
     source = open_source(config.collect)
+    before = table.latest(database, schema.CATALOG)
     entries = first_entries(source, config)
     storage.probe(database)
+    if lease is not None:
+        lease.take()
     table.create(database, schema.CATALOG, schema.CATALOG_SCHEMA)
     table.create(database, schema.CONTENTS, schema.CONTENTS_SCHEMA)
     if config.collect.retry_bad:
@@ -44,12 +55,16 @@ def collect(config: Config, session: Session, run_id: str) -> dict[str, int]:
     progress = Progress("collect", "listed")
     listing = Listing(entries, progress)
     try:
-        for changed in changes(
-            database, listing.reader, run_id, retry_bad=config.collect.retry_bad
+        for changed in changes.changes(
+            database,
+            listing.reader,
+            run_id,
+            retry_bad=config.collect.retry_bad,
+            version=before or table.FIRST,
         ):
             for kind in changed.column("change").to_pylist():
                 counts[kind] += 1
-            _merge(config, changed.drop_columns("change"))
+            changes.merge(database, changed, config.index.conflict_retries)
     except duckdb.Error as error:  # a source's own error, wrapped
         raise listing.error or error from None
     told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
@@ -59,16 +74,6 @@ def collect(config: Config, session: Session, run_id: str) -> dict[str, int]:
         "retried": counts["retried"],
         "opened": _open_all(config, session, source),
     }
-
-
-def _merge(config: Config, rows: pa.Table) -> None:
-    table.merge(
-        config.index.database,
-        schema.CATALOG,
-        rows.cast(schema.CATALOG_SCHEMA),
-        update=True,
-        conflict_retries=config.index.conflict_retries,
-    )
 
 
 def _open_all(config: Config, session: Session, source: Source) -> int:
@@ -119,7 +124,8 @@ def _open(
 
     def flush() -> None:
         nonlocal opened
-        _merge(config, pa.Table.from_pylist(known, schema=schema.CATALOG_SCHEMA))
+        rows = pa.Table.from_pylist(known, schema=ANSWERED)
+        ledger.update(config.index.database, rows, STILL, config.index.conflict_retries)
         opened += len(known)
         known.clear()
 
@@ -137,7 +143,8 @@ def _open(
 
 
 def _answered(row: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    return row | answer | (failed(row, answer["reason"]) if answer["reason"] else {"attempts": 0})
+    opened = {"size": row["size"], "stamp": row["stamp"], "status": schema.PENDING, "attempts": 0}
+    return opened | answer | (failed(row, answer["reason"]) if answer["reason"] else {})
 
 
 def failed(row: dict[str, Any], reason: str) -> dict[str, Any]:
@@ -150,6 +157,20 @@ def failed(row: dict[str, Any], reason: str) -> dict[str, Any]:
     passing = reason in (Reason.TIMED_OUT, Reason.UNREADABLE) and attempts < READS
     return {"status": schema.PENDING if passing else schema.BAD, "attempts": attempts}
 
+
+# Size and stamp are those that the row was opened under; the rest is what was found.
+ANSWERED = pa.schema(
+    [
+        schema.CATALOG_SCHEMA.field(name)
+        for name in (
+            "uri", "size", "stamp", "content_id", "status", "reason", "message", "attempts"
+        )
+    ]
+)  # fmt: skip
+STILL = (
+    "target.status = 'pending' and target.content_id is null "
+    "and target.size = source.size and target.stamp = source.stamp"
+)
 
 OPENED = pa.schema(
     [

@@ -4,41 +4,44 @@ Roots and addresses are plain (``/data/pictures``, ``s3://bucket/pictures``); wh
 root is named by a relative, percent-encoded uri.
 """
 
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from typing import BinaryIO, Final, Literal, TypeVar
 
-from clipbatch.errors import ClipbatchError, ConfigError
 from clipbatch.storage import local, remote
+from clipbatch.storage.conditions import clock, create, delete, modified, probe, refuse_unwritable
 from clipbatch.storage.names import (
     Object,
     decode_uri,
     encode_uri,
     is_remote,
     join,
-    redact,
     refuse_large,
     split,
     uri_text,
 )
+from clipbatch.text import redact
 
 __all__ = [
     "Object",
     "ahead",
     "at_once_for",
+    "clock",
+    "create",
     "decode_uri",
+    "delete",
     "encode_uri",
     "is_remote",
     "join",
     "kind",
+    "modified",
     "open_file",
     "probe",
     "read",
     "redact",
     "refuse_large",
+    "refuse_unwritable",
     "split",
     "status",
     "uri_text",
@@ -66,7 +69,8 @@ def walk(root: str, timeout_s: float = _TIMEOUT_S, *, depth: int | None = None) 
     """List every file below a root, lazily, in byte order of the names.
 
     Hidden names (a part begins with a dot) are left out. Links to folders are followed, but not
-    in circles; a link that leads nowhere is listed with size -1. Of a local tree, the names of
+    in circles; a link that leads nowhere is listed with size -1, and so is a folder below the root
+    that may not be listed, its name ending in a slash. Of a local tree, the names of
     one folder and of those above it are held at a time. Stamps are ``mtime_ns:<int>``, or
     ``etag:<text>`` (the time of the last change, where a store has no etag).
 
@@ -76,7 +80,7 @@ def walk(root: str, timeout_s: float = _TIMEOUT_S, *, depth: int | None = None) 
         depth: the most parts that a name may have; None for any.
 
     Raises:
-        ConfigError: the root does not exist, or a folder may not be read.
+        ConfigError: the root does not exist, or may not be read.
         Transient: the store or the file system failed.
     """
     if is_remote(root):
@@ -167,51 +171,3 @@ def ahead(function: Callable[[S], T], items: Iterable[S], *, at_once: int = 1) -
 def at_once_for(root: str) -> int:
     """Say how many reads below a root should be under way: one locally, several from a store."""
     return _AT_ONCE if is_remote(root) else 1
-
-
-def probe(root: str, timeout_s: float = _TIMEOUT_S) -> None:
-    """Refuse a store that would lose rows: of two conditional writes of one key, one must fail.
-
-    Lance commits by such writes. A store that ignores ``If-None-Match: *`` lets two writers
-    overwrite each other's commit, and rows vanish without an error. The scratch key is removed.
-
-    Raises:
-        ConfigError: the condition is ignored, or the root cannot be written.
-        Transient: the store failed.
-    """
-    scratch = join(root, f".clipbatch-probe-{uuid.uuid4().hex}")
-    if not _create(scratch, timeout_s):
-        raise ConfigError(
-            f"{redact(root)}: the store says that a new key exists already; conditional writes "
-            "do not work there; use another store"
-        )
-    try:
-        again = _create(scratch, timeout_s)
-    except ClipbatchError:
-        with suppress(ClipbatchError):  # the first error says more
-            _delete(scratch, timeout_s)
-        raise
-    try:
-        _delete(scratch, timeout_s)
-    except ClipbatchError:
-        if not again:
-            raise
-    if again:
-        raise ConfigError(
-            f"{redact(root)}: the store ignores conditional writes (two PUTs with "
-            "If-None-Match: * both succeeded), so that two writers would lose rows without an "
-            "error; use a store that honours them (AWS S3, MinIO, SeaweedFS, a local disk)"
-        )
-
-
-def _create(address: str, timeout_s: float) -> bool:
-    if is_remote(address):
-        return remote.create(address, b"clipbatch", timeout_s)
-    return local.create(address, b"clipbatch")
-
-
-def _delete(address: str, timeout_s: float) -> None:
-    if is_remote(address):
-        remote.delete(address, timeout_s)
-    else:
-        local.delete(address)

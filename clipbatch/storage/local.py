@@ -1,8 +1,9 @@
 """Files of this machine. Names are bytes: a file system promises no more."""
 
-# ruff: noqa: PTH103, PTH105, PTH108, PTH111, PTH116, PTH118, PTH120, PTH123
+# ruff: noqa: PTH100, PTH103, PTH105, PTH108, PTH111, PTH112, PTH116, PTH118, PTH120, PTH123
 # pathlib cannot hold bytes.
 
+import datetime as dt
 import errno
 import os
 import stat
@@ -15,6 +16,8 @@ from clipbatch.errors import BadImage, ConfigError, Reason, Transient
 from clipbatch.storage.names import Object, decode_uri, encode_uri, refuse_large, uri_text
 
 _FOR_A_PERSON = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 
 
 def path_of(root: str, uri: str | None = None) -> bytes:
@@ -36,9 +39,15 @@ def kind(root: str) -> Literal["file", "folder", "missing"]:
 
 
 def walk(root: str, depth: int | None) -> Iterator[Object]:
-    """List every file under a folder in byte order of the names, one folder's names at a time."""
+    """List every file under a folder in byte order of the names, one folder's names at a time.
+
+    A folder below the top that may not be listed is one entry, whose name ends in a slash.
+    """
     top = path_of(root)
-    pending = [(b"", iter(_names(root, top)), frozenset({_identity(root, top)}))]
+    try:
+        pending = [(b"", iter(_names(top)), frozenset({_identity(top)}))]
+    except OSError as error:
+        raise _refusal(root, error) from error
     while pending:
         folder, names, above = pending[-1]
         name = next(names, None)
@@ -51,10 +60,17 @@ def walk(root: str, depth: int | None) -> Iterator[Object]:
         elif depth is None or len(pending) < depth:
             path = os.path.join(top, folder + name)
             where = f"{root}/{uri_text(encode_uri(folder + name))}"
-            identity = _identity(where, path)
-            if identity not in above:  # else a link that leads back up
-                below = iter(_names(where, path))
-                pending.append((folder + name, below, above | {identity}))
+            try:
+                identity = _identity(path)
+                below = () if identity in above else _names(path)  # a link back up
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # removed since its parent was listed
+            except PermissionError:
+                yield Object(encode_uri(folder + name), -1, "mtime_ns:0")
+                continue
+            except OSError as error:
+                raise _refusal(where, error) from error
+            pending.append((folder + name, iter(below), above | {identity}))
 
 
 def status(root: str, uri: str) -> Object:
@@ -66,11 +82,32 @@ def status(root: str, uri: str) -> Object:
     return Object(uri, found.st_size, f"mtime_ns:{found.st_mtime_ns}")
 
 
+def refuse_unwritable(root: str) -> None:
+    """Raise ConfigError unless a folder, or the nearest one above it, may be written."""
+    path = os.path.abspath(path_of(root))
+    while not os.path.lexists(path):
+        path = os.path.dirname(path)
+    if not os.path.isdir(path):
+        raise ConfigError(f"{root}: there is a file where a folder is needed")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{root}: it may not be written; mend its permissions or mount, or name another"
+        )
+
+
+def modified(root: str, uri: str) -> dt.datetime:
+    """Return when a file was last written; on a network's disk the clock is the server's."""
+    try:
+        seconds = os.stat(path_of(root, uri)).st_mtime
+    except (OSError, ValueError) as error:
+        raise _bad(error) from error
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
+
+
 def read(root: str, uri: str, span: tuple[int, int] | None, max_bytes: int | None) -> bytes:
     """Return the bytes of a regular file, or those of a span (offset, size) in it."""
     try:
-        # Non-blocking: a pipe with a picture's name must not hold up the night.
-        descriptor = os.open(path_of(root, uri), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = _open(path_of(root, uri))
         with open(descriptor, "rb", buffering=0) as file:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
@@ -85,7 +122,16 @@ def read(root: str, uri: str, span: tuple[int, int] | None, max_bytes: int | Non
 
 def open_file(root: str, uri: str) -> BinaryIO:
     """Open a file for seeking and reading; the caller closes it."""
-    return open(path_of(root, uri), "rb")
+    descriptor = _open(path_of(root, uri))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file")
+    return open(descriptor, "rb")
+
+
+def _open(path: bytes) -> int:
+    """Open without waiting: a pipe with a picture's name must not hold up the night."""
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def write(root: str, data: bytes) -> None:
@@ -107,16 +153,35 @@ def write(root: str, data: bytes) -> None:
 
 
 def create(root: str, data: bytes) -> bool:
-    """Write a new file; False where it exists already."""
+    """Write a new file, whole at once; False where it exists already."""
     path = path_of(root)
-    _make_folder(root, os.path.dirname(path) or b".")
+    folder = os.path.dirname(path) or b"."
+    scratch = os.path.join(folder, b".clipbatch-" + uuid.uuid4().hex.encode())
+    _make_folder(root, folder)
     try:
-        _write_synced(path, data)
+        try:
+            _write_synced(scratch, data)
+            _link(scratch, path, data)
+        finally:
+            delete(os.fsdecode(scratch))
+        _sync_folder(folder)
     except FileExistsError:
         return False
     except OSError as error:
         raise _refusal(root, error) from error
     return True
+
+
+def _link(scratch: bytes, path: bytes, data: bytes) -> None:
+    """Give a file its name unless that is taken; some file systems have no second names."""
+    try:
+        os.link(scratch, path)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _write_synced(path, data)
 
 
 def delete(root: str) -> None:
@@ -129,16 +194,10 @@ def delete(root: str) -> None:
         raise _refusal(root, error) from error
 
 
-def _names(root: str, folder: bytes) -> list[bytes]:
+def _names(folder: bytes) -> list[bytes]:
     """Return the sorted names in a folder, those of folders with a slash; hidden ones left out."""
-    try:
-        with os.scandir(folder) as entries:
-            names = [e.name + b"/" * _is(e, "is_dir") for e in entries if _is_listed(e)]
-    except FileNotFoundError:
-        return []  # removed since its parent was listed; walk() has checked the root
-    except OSError as error:
-        raise _refusal(root, error) from error
-    return sorted(names)
+    with os.scandir(folder) as entries:
+        return sorted(e.name + b"/" * _is(e, "is_dir") for e in entries if _is_listed(e))
 
 
 def _is_listed(entry: "os.DirEntry[bytes]") -> bool:
@@ -154,11 +213,8 @@ def _is(entry: "os.DirEntry[bytes]", question: Literal["is_dir", "is_file"]) -> 
         return False
 
 
-def _identity(root: str, folder: bytes) -> tuple[int, int]:
-    try:
-        found = os.stat(folder)
-    except OSError as error:
-        raise _refusal(root, error) from error
+def _identity(folder: bytes) -> tuple[int, int]:
+    found = os.stat(folder)
     return found.st_dev, found.st_ino
 
 
@@ -168,6 +224,8 @@ def _status(top: bytes, name: bytes) -> Object | None:
     for look in (os.stat, os.lstat):
         try:
             found = look(path)
+        except PermissionError:  # its folder may be listed and not entered
+            return Object(uri, -1, "mtime_ns:0")
         except OSError:
             continue
         if look is os.stat and not stat.S_ISREG(found.st_mode):

@@ -10,8 +10,13 @@ from typing import Final, NamedTuple
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from clipbatch.errors import BadImage, ConfigError, Reason
+from clipbatch.text import redact
 
 _SCHEMES: Final = ("s3", "gs", "az")
+# user:secret@ before a bucket (a secret may hold slashes), or a signature behind a key.
+_CREDENTIALS: Final = re.compile(
+    r"(?i)\w+://([^/@:]+:(?!\d+/)[^@]*@|[^/]*@|.*[?&](X-Amz-|X-Goog-|AWSAccessKeyId=|Sig(nature)?=))"
+)
 _READABLE: Final = "/ :"  # beside letters, digits and -_.~; never "#", which parts tar#member
 
 
@@ -29,7 +34,7 @@ def is_remote(uri: str) -> bool:
     Raises:
         ConfigError: its scheme is not supported, or it holds credentials.
     """
-    scheme, found, rest = uri.partition("://")
+    scheme, found, _ = uri.partition("://")
     if not found or scheme == "file":
         return False
     if scheme not in _SCHEMES:
@@ -37,18 +42,12 @@ def is_remote(uri: str) -> bool:
             f"{redact(uri)}: got {scheme}://, expected a local path or s3://, gs://, az://; "
             "copy the pictures to one of them"
         )
-    if "@" in rest.partition("/")[0]:
+    if _CREDENTIALS.match(uri):
         raise ConfigError(
-            f"{redact(uri)}: the address holds credentials; take them out and set them in the "
-            "environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
+            f"{redact(uri)}: the address holds credentials or a signature; take them out and set "
+            "credentials in the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
         )
     return True
-
-
-def redact(text: str) -> str:
-    """Remove user:password@ and query strings from the URLs in a text, for messages."""
-    text = re.sub(r"(\w+://)[^/\s]*@", r"\1", text)
-    return re.sub(r"(\w+://[^\s?]*)\?\S*", r"\1", text)
 
 
 def encode_uri(name: bytes) -> str:

@@ -1,11 +1,11 @@
 """Objects of S3 and its like, through obstore; settings come from the environment only."""
 
+import datetime as dt
 import io
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any, BinaryIO, Final, Literal
 
@@ -21,7 +21,8 @@ from obstore.exceptions import (
 )
 
 from clipbatch.errors import BadImage, ClipbatchError, ConfigError, Reason, Transient
-from clipbatch.storage.names import Object, decode_uri, encode_uri, redact, refuse_large
+from clipbatch.storage.names import Object, decode_uri, encode_uri, refuse_large
+from clipbatch.text import redact
 
 _ERRORS: Final = (BaseError, OSError, ValueError)
 _RETRIES: Final = 3
@@ -67,6 +68,15 @@ def status(root: str, uri: str, timeout_s: float) -> Object:
         return _object(uri, obstore.head(*_locate(root, timeout_s, uri)))
     except _ERRORS as error:
         raise _bad(error, timeout_s) from error
+
+
+def modified(root: str, uri: str, timeout_s: float) -> dt.datetime:
+    """Return when an object was last written, by the store's clock; S3 tells whole seconds."""
+    try:
+        found: dt.datetime = obstore.head(*_locate(root, timeout_s, uri))["last_modified"]
+    except _ERRORS as error:
+        raise _bad(error, timeout_s) from error
+    return found
 
 
 def read(
@@ -178,7 +188,7 @@ def _store(bucket: str, timeout_s: float, settings: tuple[tuple[str, str], ...])
     ``allow_http`` must be said again: client options of ours hide the variable from obstore.
     """
     allowed = dict(settings).get("AWS_ALLOW_HTTP", "").lower() in ("1", "true", "yes")
-    limit = timedelta(seconds=timeout_s)
+    limit = dt.timedelta(seconds=timeout_s)
     return obstore.store.from_url(
         bucket,
         client_options={"timeout": limit, "connect_timeout": limit, "allow_http": allowed},

@@ -5,7 +5,7 @@ import pytest
 
 from clipbatch import schema
 from clipbatch.errors import ConfigError, Transient
-from clipbatch.index import table
+from clipbatch.index import failures, table
 from tests.unit.index.test_table import vectors
 
 pytestmark = pytest.mark.quick
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.quick
 @pytest.fixture
 def db(tmp_path, monkeypatch):
     table.create(str(tmp_path), "v", schema.vectors_schema(8))
-    monkeypatch.setattr(table.time, "sleep", lambda _: None)
+    monkeypatch.setattr(failures.time, "sleep", lambda _: None)
     return str(tmp_path)
 
 
@@ -34,7 +34,7 @@ def failing(monkeypatch, times, error):
 def test_a_merge_survives_a_store_that_fails_for_a_while(db, monkeypatch):
     rows = vectors(["a", "b"])
     failing(monkeypatch, 3, ValueError("LanceError(IO): error sending request"))
-    assert table.retry(lambda: table.merge(db, "v", rows, update=False), "merging") == 2
+    assert failures.retry(lambda: table.merge(db, "v", rows, update=False), "merging") == 2
     assert table.open_table(db, "v").count_rows() == 2
 
 
@@ -82,3 +82,34 @@ def test_a_commit_whose_answer_was_lost_is_merged_again_and_repeats_nothing(db, 
     assert table.merge(db, "v", rows, update=False) == 0
     assert lost
     assert sorted(real(db, "v").to_table()["content_id"].to_pylist()) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "words"),
+    [
+        ("LanceError(IO): No space left on device (os error 28)", Transient, "disk is full"),
+        ("Disk quota exceeded (os error 122)", Transient, "disk is full"),
+        ("Read-only file system (os error 30)", ConfigError, "may not be written"),
+        ("Permission denied (os error 13)", ConfigError, "permissions"),
+        ("/a/file/db: Not a directory (os error 20)", ConfigError, "file where a folder"),
+        ("status code: 403 Forbidden: ", ConfigError, "credentials"),
+    ],
+)
+def test_what_no_retry_mends_is_told_at_once(monkeypatch, text, kind, words):
+    tried = []
+
+    def work():
+        tried.append(1)
+        raise OSError(text)
+
+    with pytest.raises(kind, match=words):
+        failures.retry(work, "s3://b/db: merging 3 rows into catalog")
+    assert len(tried) == 1
+
+
+def test_a_missing_file_of_a_table_is_named_and_the_place_in_lances_source_is_not():
+    text = "External error: Not found: /d/db/v.lance/data/0101.lance, /home/x/rust/lance/io.rs:27:4"
+    told = str(failures.damaged(ValueError(text)))
+    assert "/d/db/v.lance: got no data/0101.lance" in told
+    assert "io.rs" not in failures.short(ValueError(text))
+    assert failures.damaged(ValueError("Not found: /d/db/v.lance/_versions/3.manifest")) is None

@@ -21,6 +21,7 @@ ALL = {
     "vectors__x": schema.vectors_schema(8),
     "vectors__half": schema.vectors_schema(8, "float16"),
     "pairs__x": schema.PAIRS_SCHEMA,
+    "neighbours__x": schema.NEIGHBOURS_SCHEMA,
 }
 
 

@@ -8,11 +8,11 @@ from clipbatch.storage import (
     encode_uri,
     is_remote,
     join,
-    redact,
     refuse_large,
     split,
     uri_text,
 )
+from clipbatch.text import redact
 
 pytestmark = pytest.mark.quick
 

@@ -1,0 +1,215 @@
+"""A lease that sends a second driver away before it repeats the first one's work.
+
+Nothing rests on it: merges on keys are safe without it. It is an object in the database, made by
+the conditional PUT that ``storage.probe`` has proved, kept alive by a thread, and void when it was
+not renewed for a while by the store's own clock, or when its owner is known to be dead.
+"""
+
+import datetime as dt
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from clipbatch import storage
+from clipbatch.config import IndexConfig
+from clipbatch.errors import BadImage, ClipbatchError, Incomplete
+from clipbatch.progress import say
+
+FOLDER: Final = ".clipbatch-lease"  # hidden: neither a table nor a picture
+BEATS: Final = 3  # renewals in the time that a lease lasts
+ASK_S: Final = 2.0  # between two looks at somebody else's lease
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A driver: its host and boot, its process, and when that began (process ids come back)."""
+
+    host: str
+    boot: str
+    pid: int
+    born: str
+
+    @classmethod
+    def me(cls) -> "Owner":
+        """Return this process."""
+        return cls(socket.gethostname(), _boot(), os.getpid(), _born(os.getpid()))
+
+    def is_dead(self) -> bool:
+        """Tell whether the process is known to be gone; of another host nothing is known."""
+        if (self.host, self.boot) != (socket.gethostname(), _boot()):
+            return False
+        return _born(self.pid) != self.born
+
+
+@dataclass(frozen=True)
+class _Held:
+    number: int
+    owner: Owner
+    until: dt.datetime
+
+
+class Lease:
+    """One driver's lease on a database; taken by ``take``, given back at the end.
+
+    Leases are numbered objects. The next one is created under ``If-None-Match: *``, so one of
+    several that find the last one void gets it. The highest number holds.
+    """
+
+    def __init__(self, config: IndexConfig) -> None:
+        self.config = config
+        self.root = storage.join(config.database, FOLDER)
+        self.number = 0
+        self._token = uuid.uuid4().hex
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._thread is None:
+            return
+        self._stop.set()
+        self._thread.join()
+        with suppress(ClipbatchError):  # it runs out by itself
+            for number in self._numbers():
+                if number <= self.number:
+                    storage.delete(self._address(number))
+
+    def take(self) -> None:
+        """Take the lease, after waiting for it as long as the configuration allows.
+
+        Raises:
+            Incomplete: another run holds it.
+        """
+        if not self.config.lease_s or self._thread is not None:
+            return
+        deadline = time.monotonic() + self.config.lease_wait_s
+        waiting = False
+        while held := self._try():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Incomplete(self._refusal(held))
+            if not waiting:
+                say(
+                    "lease",
+                    f"{_told(held.owner)} is at work here; waiting for at most {left:.0f} s",
+                )
+                waiting = True
+            time.sleep(min(left, ASK_S))
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._thread.start()
+
+    def _refusal(self, held: _Held) -> str:
+        return (
+            f"{storage.redact(self.config.database)}: another run ({_told(held.owner)}) holds it "
+            f"until {held.until:%H:%M:%S} UTC and longer while it lives; nothing was done: run the "
+            "same command again later, or set index.lease_wait_s to wait"
+        )
+
+    def _try(self) -> _Held | None:
+        """Create the next lease if the last is void; returns who holds it otherwise."""
+        numbers = self._numbers()
+        held = self._look(max(numbers)) if numbers else None
+        if held is not None:
+            return held
+        number = max(numbers, default=0) + 1
+        if storage.create(self._address(number), self._record()) or self._is_mine(number):
+            self.number = number
+            return None
+        return self._look(number)
+
+    def _is_mine(self, number: int) -> bool:
+        """A PUT whose answer was lost is sent again, and is then refused."""
+        with suppress(BadImage):
+            return self._token.encode() in storage.read(self.root, _name(number))
+        return False
+
+    def _look(self, number: int) -> _Held | None:
+        """Return who holds a lease; None where it is void."""
+        name = _name(number)
+        owner, lasts = Owner("an unknown host", "", 0, ""), self.config.lease_s
+        try:
+            renewed = storage.modified(self.root, name)
+            with suppress(ValueError, KeyError, TypeError):  # half written
+                record = json.loads(storage.read(self.root, name))
+                owner, lasts = Owner(**record["owner"]), float(record["lease_s"])
+        except BadImage:
+            return None  # given back a moment ago
+        until = renewed + dt.timedelta(seconds=lasts)
+        if owner.is_dead() or storage.clock(self.root) > until:
+            return None
+        return _Held(number, owner, until)
+
+    def _renew(self) -> None:
+        while not self._stop.wait(self.config.lease_s / BEATS):
+            try:
+                if max(self._numbers(), default=self.number) > self.number:
+                    say("lease", "another run has taken it over; this one goes on, which is safe")
+                    return
+                storage.write_atomic(self._address(self.number), self._record())
+            except ClipbatchError:
+                continue  # a store out of order: the work itself will say so
+
+    def _record(self) -> bytes:
+        told = {"owner": asdict(Owner.me()), "lease_s": self.config.lease_s, "token": self._token}
+        return json.dumps(told).encode()
+
+    def _numbers(self) -> list[int]:
+        if not storage.is_remote(self.root) and storage.kind(self.root) == "missing":
+            return []
+        names = [found.uri.removesuffix(".json") for found in storage.walk(self.root, depth=1)]
+        return [int(name) for name in names if name.isdecimal()]
+
+    def _address(self, number: int) -> str:
+        return storage.join(self.root, _name(number))
+
+
+def _name(number: int) -> str:
+    return f"{number:08}.json"
+
+
+def _told(owner: Owner) -> str:
+    return f"process {owner.pid} on {owner.host}"
+
+
+def _boot() -> str:
+    """Name this boot and this space of process ids: two containers may share a host's name."""
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - not a path
+    return ""
+
+
+def _born(pid: int) -> str:
+    """Return when a process began, in clock ticks since the boot; "" where it is no more."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "" if Path("/proc/self").exists() else _lives(pid)
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]
+
+
+def _lives(pid: int) -> str:
+    """Where there is no /proc, tell only whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        return "?"
+    return "?"

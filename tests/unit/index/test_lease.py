@@ -1,0 +1,147 @@
+"""One driver at a time, where it can be had: who holds, who waits, who takes over."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+
+import pytest
+
+from clipbatch import storage
+from clipbatch.config import IndexConfig
+from clipbatch.errors import Incomplete
+from clipbatch.index.lease import FOLDER, Lease, Owner
+from tests.stores import bucket, moto_port
+
+__all__ = ["bucket", "moto_port"]
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture(params=["local", "s3"])
+def config(request, tmp_path):
+    if request.param == "local":
+        return IndexConfig(database=str(tmp_path))
+    return IndexConfig(database=request.getfixturevalue("bucket").address + "/db")
+
+
+def left(config):
+    root = storage.join(config.database, FOLDER)
+    if storage.kind(root) == "missing":
+        return []
+    return [found.uri for found in storage.walk(root)]
+
+
+def forge(config, owner, number=1):
+    """Put a lease there that somebody else took just now."""
+    record = {"owner": asdict(owner), "lease_s": config.lease_s, "token": "theirs"}
+    address = storage.join(config.database, FOLDER, f"{number:08}.json")
+    assert storage.create(address, json.dumps(record).encode())
+
+
+ELSEWHERE = Owner("another-host", "another-boot", 7, "1")
+
+
+def test_a_second_driver_is_sent_away_and_told_by_whom_and_until_when(config):
+    with Lease(config) as first, Lease(config) as second:
+        first.take()
+        first.take()
+        with pytest.raises(Incomplete, match=rf"process {os.getpid()} on .* until .* UTC.*nothing"):
+            second.take()
+    assert left(config) == []
+
+
+def test_what_was_given_back_can_be_taken(config):
+    for _ in range(2):
+        with Lease(config) as lease:
+            lease.take()
+            assert left(config) == ["00000001.json"]
+    assert left(config) == []
+
+
+def test_a_lease_of_another_host_holds_until_it_runs_out(config):
+    short = replace(config, lease_s=2.0)
+    forge(short, ELSEWHERE)
+    with Lease(short) as lease, pytest.raises(Incomplete, match="another-host"):
+        lease.take()
+    with Lease(replace(short, lease_wait_s=30.0)) as lease:
+        started = time.monotonic()
+        lease.take()
+        assert time.monotonic() - started < 20
+        assert "00000002.json" in left(config)
+    assert left(config) == []
+
+
+def test_a_lease_of_a_killed_process_here_is_taken_over_at_once(config):
+    script = (
+        "import os, signal, sys\n"
+        "from clipbatch.config import IndexConfig\n"
+        "from clipbatch.index.lease import Lease\n"
+        "Lease(IndexConfig(database=sys.argv[1])).take()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, config.database], check=False)
+    assert done.returncode == -9
+    assert left(config) == ["00000001.json"]
+    with Lease(config) as lease:
+        lease.take()
+    assert left(config) == []
+
+
+def test_a_process_id_that_came_back_is_not_its_owner(config):
+    assert not Owner.me().is_dead()
+    assert replace(Owner.me(), born="1").is_dead()
+    assert not replace(ELSEWHERE, pid=os.getpid()).is_dead()
+    forge(config, replace(Owner.me(), born="1"))
+    with Lease(config) as lease:
+        lease.take()
+
+
+def test_of_many_at_once_one_gets_it(config):
+    forge(config, replace(Owner.me(), born="1"))  # all of them find a dead one
+    barrier, held, told = threading.Barrier(6), [], []
+
+    def driver(stack):
+        lease = stack.enter_context(Lease(config))
+        barrier.wait()
+        try:
+            lease.take()
+            held.append(lease)
+        except Incomplete as error:
+            told.append(str(error))
+
+    with ExitStack() as stack:
+        threads = [threading.Thread(target=driver, args=(stack,)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert (len(held), len(told)) == (1, 5)
+
+
+def test_it_is_renewed_while_its_owner_lives_and_a_theft_is_told(config, capsys):
+    short = replace(config, lease_s=3.0)
+    with Lease(short) as lease:
+        lease.take()
+        time.sleep(4.5)
+        with Lease(short) as second, pytest.raises(Incomplete):
+            second.take()
+        forge(short, ELSEWHERE, number=2)
+        deadline = time.monotonic() + 10
+        while "taken it over" not in capsys.readouterr().err:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert left(config) == ["00000002.json"]  # theirs is left to them
+
+
+def test_half_a_record_holds_for_a_while_and_zero_seconds_is_no_lease(config):
+    storage.create(storage.join(config.database, FOLDER, "00000001.json"), b'{"own')
+    with Lease(config) as lease, pytest.raises(Incomplete, match="unknown host"):
+        lease.take()
+    with Lease(replace(config, lease_s=0)) as lease:
+        lease.take()
+    assert left(config) == ["00000001.json"]
