@@ -32,13 +32,14 @@ class Reason(StrEnum):
     CORRUPT = "corrupt"  # the decoder refused the bytes
     TOO_MANY_PIXELS = "too_many_pixels"  # larger than collect.max_pixels
     TOO_MANY_BYTES = "too_many_bytes"  # larger than collect.max_bytes
+    TOO_MUCH_MEMORY = "too_much_memory"  # its pixels are few, but decoding them takes too much
     UNSUPPORTED = "unsupported"  # a known format that this installation cannot decode
     VANISHED = "vanished"  # listed, but gone when it was opened
     CHANGED = "changed"  # other bytes when opened than when it was listed
     UNREADABLE = "unreadable"  # permission denied or an I/O error
     TIMED_OUT = "timed_out"  # the store did not answer in time
-    DAMAGED_CONTAINER = "damaged_container"  # the tar or parquet file around it is broken
-    CRASHED_WORKER = "crashed_worker"  # alone, it killed the process that decoded it
+    DAMAGED_CONTAINER = "damaged_container"  # the file or folder around it cannot be read
+    CRASHED_WORKER = "crashed_worker"  # alone, it killed the process that decoded or embedded it
 
 
 class ClipbatchError(Exception):

@@ -93,7 +93,41 @@ def holds_pictures(schema: pa.Schema, wanted: str) -> bool:
     return any(_holds_bytes(field.type) for field in fields)
 
 
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """Return a type without extension types, at any depth."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return plain_type(kind.storage_type)
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(plain_type(field.type)) for field in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(plain_type(kind.value_type))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(plain_type(kind.value_type))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(plain_type(kind.value_type), kind.list_size)
+    if pa.types.is_map(kind):
+        return pa.map_(plain_type(kind.key_type), plain_type(kind.item_type))
+    return kind
+
+
+def plain(cells: pa.Array) -> pa.Array:
+    """Take extension types off cells of a file, so that looking at one never runs code.
+
+    Where ray.data is imported, pyarrow knows a type whose cells are unpickled when they are read.
+
+    Raises:
+        ConfigError: a type holds one at a place that cannot be read plainly.
+    """
+    kind = plain_type(cells.type)
+    if kind.equals(cells.type):
+        if "extension<" in str(cells.type):
+            raise ConfigError(f"got a column of {cells.type}, expected text, numbers or bytes")
+        return cells
+    return cells.cast(kind)
+
+
 def _holds_bytes(kind: pa.DataType) -> bool:
+    kind = plain_type(kind)
     if pa.types.is_struct(kind):
         position = kind.get_field_index("bytes")
         return position >= 0 and _holds_bytes(kind.field(position).type)

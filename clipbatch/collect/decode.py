@@ -32,6 +32,10 @@ _DECODER_ERRORS: Final = (
     *(struct.error, zlib.error, Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
 
+# Words of Pillow's messages, in lower case, that tell more than its exceptions' classes do.
+_NOT_HERE: Final = ("support", "unimplemented", "not available")
+_NO_MEMORY: Final = ("memory", "error -9", "decompressed data too large")
+
 _UPRIGHT: Final = {  # EXIF orientation -> what makes the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -43,6 +47,7 @@ _UPRIGHT: Final = {  # EXIF orientation -> what makes the picture upright
 }
 _ORIENTATION_TAG: Final = 0x0112
 _BITS_TAG: Final = 258
+_largest = 0
 _PHOTOMETRIC_TAG: Final = 262
 
 
@@ -81,14 +86,22 @@ def decode(data: bytes, *, max_pixels: int) -> Picture:
     """
     if not data:
         raise BadImage(Reason.EMPTY, "zero bytes; expected a picture")
-    # Only ever raised, so that threads with different limits cannot disturb each other. Ours is
-    # the check below; Pillow's own serves where a decoder meets a second size inside the file.
-    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
+    _raise_pillows_limit(max_pixels)
     try:
         with Image.open(io.BytesIO(data), formats=_formats()) as image:
             return _decode(image, max_pixels)
     except _DECODER_ERRORS as error:
         raise _explain(error, data, max_pixels) from error
+
+
+def _raise_pillows_limit(max_pixels: int) -> None:
+    """Set Pillow's own limit to the largest that this process was given.
+
+    Ours is ``_check_size``; Pillow's serves where a decoder meets a second size inside the file,
+    and allows twice as much. It is only ever raised, so that threads cannot disturb each other.
+    """
+    global _largest  # noqa: PLW0603 - Pillow's limit is a global too
+    Image.MAX_IMAGE_PIXELS = _largest = max(_largest, max_pixels)
 
 
 @cache
@@ -195,8 +208,10 @@ def _explain(error: BaseException, data: bytes, max_pixels: int) -> BadImage:
     low = text.lower()
     if isinstance(error, EOFError) or "truncat" in low:
         return BadImage(Reason.TRUNCATED, detail)
-    if "support" in low or "unimplemented" in low or "not available" in low:
+    if isinstance(error, NotImplementedError) or any(word in low for word in _NOT_HERE):
         return BadImage(Reason.UNSUPPORTED, detail)
+    if isinstance(error, MemoryError) or any(word in low for word in _NO_MEMORY):
+        return BadImage(Reason.TOO_MUCH_MEMORY, detail)
     return BadImage(Reason.TRUNCATED if ends_early(data) else Reason.CORRUPT, detail)
 
 

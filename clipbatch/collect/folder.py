@@ -5,13 +5,15 @@ from collections.abc import Iterator, Sequence
 from clipbatch import storage
 from clipbatch.collect.base import Entry, Place
 from clipbatch.collect.paths import PathRules, is_picture
-from clipbatch.collect.places import missing, open_place
+from clipbatch.collect.places import missing, open_place, read_ahead
 from clipbatch.config import CollectConfig
-from clipbatch.errors import BadImage, ConfigError
+from clipbatch.errors import BadImage, ConfigError, Reason
 
 
 class Folder:
     """Every file below a root whose name ends as pictures do; hidden names are left out.
+
+    A folder below it that may not be listed is an entry, whose opening says so.
 
     Attributes:
         skipped: other files seen by the last listing.
@@ -36,6 +38,9 @@ class Folder:
         """List the pictures by the names of their files."""
         self.skipped = 0
         for found in storage.walk(self._root, self._config.timeout_s):
+            if found.uri.endswith("/"):
+                yield Entry(found.uri, found.size, found.stamp)
+                continue
             if not is_picture(found.uri):
                 self.skipped += 1
                 continue
@@ -51,8 +56,15 @@ class Folder:
 
     def read(self, places: Sequence[Place]) -> Iterator[bytes | BadImage]:
         """Open files, several at once where they lie in a store."""
-        at_once = storage.at_once_for(self._root)
-        return storage.ahead(self._open, places, at_once=at_once)
+        return read_ahead(
+            self._open, places, storage.at_once_for(self._root), self._config.max_bytes
+        )
 
     def _open(self, place: Place) -> bytes | BadImage:
+        if place.uri.endswith("/"):
+            return BadImage(
+                Reason.DAMAGED_CONTAINER,
+                "the folder may not be listed, and pictures in it are not counted; mend its "
+                "permissions",
+            )
         return open_place(self._root, place.uri, place, self._config)

@@ -17,9 +17,16 @@ import pyarrow.parquet as pq
 
 from clipbatch import storage
 from clipbatch.collect.base import Entry, Place
-from clipbatch.collect.columns import cell_text, class_names, column, labels_of, picture_column
+from clipbatch.collect.columns import (
+    cell_text,
+    class_names,
+    column,
+    labels_of,
+    picture_column,
+    plain,
+)
 from clipbatch.collect.paths import is_picture
-from clipbatch.collect.places import containers, open_place
+from clipbatch.collect.places import containers, open_place, read_ahead
 from clipbatch.config import CollectConfig
 from clipbatch.errors import BadImage, ConfigError
 
@@ -86,7 +93,7 @@ class Manifest:
     def read(self, places: Sequence[Place]) -> Iterator[bytes | BadImage]:
         """Open the named files, several at once where one lies in a store."""
         at_once = self._at_once([place.uri for place in places])
-        return storage.ahead(self._open, places, at_once=at_once)
+        return read_ahead(self._open, places, at_once, self._config.max_bytes)
 
     def _rows(self) -> Iterator[_Row]:
         root, timeout_s = self._containers.root, self._config.timeout_s
@@ -213,7 +220,8 @@ def _parquet(file: BinaryIO) -> _Table:
 
     def cells(columns: list[str]) -> Iterator[dict[str, Any]]:
         for batch in table.iter_batches(_CHUNK, columns=columns, use_threads=False):
-            yield from batch.to_pylist()
+            cells = [plain(batch.column(name)).to_pylist() for name in columns]
+            yield from (dict(zip(columns, row, strict=True)) for row in zip(*cells, strict=True))
 
     texts = [
         f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)

@@ -8,9 +8,16 @@ import pyarrow.parquet as pq
 
 from clipbatch import storage
 from clipbatch.collect.base import Entry, Place
-from clipbatch.collect.columns import cell_text, class_names, column, image_column, labels_of
+from clipbatch.collect.columns import (
+    cell_text,
+    class_names,
+    column,
+    image_column,
+    labels_of,
+    plain,
+)
 from clipbatch.collect.paths import PathRules
-from clipbatch.collect.places import containers
+from clipbatch.collect.places import containers, damaged
 from clipbatch.collect.rows import DAMAGE, rows_of
 from clipbatch.config import CollectConfig
 from clipbatch.errors import BadImage, Reason
@@ -98,8 +105,11 @@ class Parquet:
         if isinstance(file, BadImage):
             return file
         if row < 0:
-            return BadImage(
-                Reason.DAMAGED_CONTAINER, "the parquet file is damaged; rows after that are lost"
+            return damaged(
+                self._containers.root,
+                file.uri,
+                self._config,
+                "the parquet file is damaged; rows after that are lost",
             )
         try:
             data = rows_of(self._containers.root, file, self._config).get(row)
@@ -120,7 +130,8 @@ def _cells(table: pq.ParquetFile, columns: Sequence[str | None]) -> Iterator[tup
     for batch in table.iter_batches(_ROWS, columns=wanted, use_threads=False):
         nothing = [None] * batch.num_rows
         yield from zip(
-            *(batch.column(name).to_pylist() if name else nothing for name in columns), strict=True
+            *(plain(batch.column(name)).to_pylist() if name else nothing for name in columns),
+            strict=True,
         )
 
 

@@ -1,7 +1,8 @@
 """Opening one place, and finding the containers of a source."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import PurePosixPath
 
 from clipbatch import storage
@@ -34,6 +35,48 @@ def open_place(root: str, uri: str, place: Place, config: CollectConfig) -> byte
             f"{len(data)} bytes when opened, {place.size} when listed; run again to take it",
         )
     return data
+
+
+def read_ahead(
+    opened: Callable[[Place], bytes | BadImage],
+    places: Sequence[Place],
+    at_once: int,
+    max_bytes: int,
+) -> Iterator[bytes | BadImage]:
+    """Open places in order, several at once, and never hold more than ``max_bytes`` of them.
+
+    Args:
+        opened: place -> its bytes.
+        places: in the order of the answers.
+        at_once: how many are under way.
+        max_bytes: of all pictures held, as of one.
+    """
+    parts = _parts(places, max_bytes) if at_once > 1 else [places]
+    return chain.from_iterable(storage.ahead(opened, part, at_once=at_once) for part in parts)
+
+
+def _parts(places: Iterable[Place], most: int) -> Iterator[list[Place]]:
+    """Cut places into runs whose sizes add up to ``most`` bytes at most."""
+    part: list[Place] = []
+    held = 0
+    for place in places:
+        size = max(0, place.size)
+        if part and held + size > most:
+            yield part
+            part, held = [], 0
+        part.append(place)
+        held += size
+    if part:
+        yield part
+
+
+def damaged(root: str, uri: str, config: CollectConfig, otherwise: str) -> BadImage:
+    """Say why a container cannot be read through: it may not be opened, or ``otherwise``."""
+    try:
+        storage.read(root, uri, span=(0, 1), timeout_s=config.timeout_s)
+    except BadImage as error:
+        return BadImage(Reason.DAMAGED_CONTAINER, f"{error.message}; what it holds is not counted")
+    return BadImage(Reason.DAMAGED_CONTAINER, otherwise)
 
 
 @dataclass(frozen=True)
@@ -70,6 +113,11 @@ class Containers:
         depth = len(PurePosixPath(self.pattern).parts) if self.pattern else None
         for found in storage.walk(self.root, timeout_s, depth=depth):
             seen += 1
+            if found.uri.endswith("/"):
+                raise ConfigError(
+                    f"collect.source: {storage.redact(self.root)}: the folder "
+                    f"{storage.uri_text(found.uri)} may not be listed; mend its permissions"
+                )
             if self._is_wanted(storage.uri_text(found.uri)):
                 matched += 1
                 yield found

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipbatch import storage
-from clipbatch.collect.columns import image_column
+from clipbatch.collect.columns import image_column, plain
 from clipbatch.config import CollectConfig
 from clipbatch.errors import BadImage, ConfigError, Reason, Transient
 from clipbatch.storage import Object
@@ -91,7 +91,7 @@ class Rows:
             self._rewind(group)
         while row >= self._first + len(self.held):
             self._first += len(self.held)
-            self.held = next(self._following).column(0)
+            self.held = plain(next(self._following).column(0))
         cell = self.held[row - self._first].as_py()
         data: bytes | None = cell["bytes"] if isinstance(cell, dict) else cell
         return data

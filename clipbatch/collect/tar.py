@@ -12,7 +12,7 @@ from clipbatch import storage
 from clipbatch.collect.base import Entry, Place
 from clipbatch.collect.columns import cell_text, labels_of
 from clipbatch.collect.paths import PathRules, is_picture
-from clipbatch.collect.places import containers, open_place
+from clipbatch.collect.places import containers, damaged, open_place, read_ahead
 from clipbatch.config import CollectConfig
 from clipbatch.errors import BadImage, ConfigError, Reason
 from clipbatch.storage import Object
@@ -81,13 +81,15 @@ class Tar:
     def read(self, places: Sequence[Place]) -> Iterator[bytes | BadImage]:
         """Read the members' bytes where the listing found them."""
         at_once = storage.at_once_for(self._containers.root)
-        return storage.ahead(self._open, places, at_once=at_once)
+        return read_ahead(self._open, places, at_once, self._config.max_bytes)
 
     def _open(self, place: Place) -> bytes | BadImage:
         shard, _, member = place.uri.partition("#")
         if not member:
-            return BadImage(
-                Reason.DAMAGED_CONTAINER,
+            return damaged(
+                self._containers.root,
+                shard,
+                self._config,
                 "the tar breaks off or has no end mark; members after that are lost; pack it again",
             )
         if place.offset is None:

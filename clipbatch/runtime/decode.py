@@ -11,6 +11,7 @@ from clipbatch.collect.decode import decode
 from clipbatch.collect.facts import facts
 from clipbatch.embed.encoder import Preprocess
 from clipbatch.errors import BadImage, ConfigError, Reason
+from clipbatch.runtime import limits
 
 UNREAD: Final = "unread"  # the bytes were not to be had; says nothing about the content
 
@@ -62,7 +63,8 @@ def _decode(
         changed = BadImage(Reason.CHANGED, "got other bytes than when it was listed")
         return _refused(UNREAD, changed)
     try:
-        picture = decode(data, max_pixels=max_pixels)
+        with limits.within(limits.DECODE_S, limits.memory_bound(max_pixels, len(data))):
+            picture = decode(data, max_pixels=max_pixels)
         answer = {"status": schema.OK, **facts(picture)}
     except BadImage as error:
         return _refused(schema.BAD, error)

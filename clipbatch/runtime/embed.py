@@ -1,6 +1,7 @@
 """Catalog to vectors: what is missing, through Ray, merged as it arrives, until none is left."""
 
 import time
+from collections.abc import Iterable
 from typing import Any, Final
 
 import pyarrow as pa
@@ -12,11 +13,12 @@ from clipbatch.config import Config
 from clipbatch.embed.encoder import EncoderSpec
 from clipbatch.errors import Incomplete
 from clipbatch.index import ledger, stores, table
+from clipbatch.index.wanted import SETTLED_WHEN
 from clipbatch.progress import Progress, say
 from clipbatch.runtime.actor import Embedder, vector_rows
 from clipbatch.runtime.collect import failed
 from clipbatch.runtime.decode import UNREAD, decode_block
-from clipbatch.runtime.isolate import isolate
+from clipbatch.runtime.isolate import Stages, isolate
 from clipbatch.runtime.placement import Placement, place
 from clipbatch.runtime.session import Session, nodes
 from clipbatch.runtime.spec import spec_of
@@ -28,6 +30,13 @@ MERGE_BYTES: Final = 512 * 1024 * 1024
 MERGE_S: Final = 30.0  # a crash loses at most this much encoding
 BLOCK: Final = 32  # pictures a task decodes, at least
 ISOLATE: Final = 4 * BLOCK  # so few that each can be tried alone
+UNREAD_ROWS: Final = pa.schema(
+    [
+        schema.CATALOG_SCHEMA.field(name)
+        for name in ("uri", "content_id", "status", "reason", "message", "attempts")
+    ]
+)
+UNREAD_WHEN: Final = "target.content_id = source.content_id and target.status in ('pending', 'ok')"
 
 
 def embed(config: Config, session: Session, run_id: str) -> dict[str, Any]:
@@ -96,7 +105,12 @@ class _Work:
             self.session.ensure()
             self._slice(todo)
         for rows in self.wanted.settled():
-            self.merge(schema.CATALOG, rows.cast(schema.CATALOG_SCHEMA), update=True)
+            ledger.update(
+                self.config.index.database,
+                rows,
+                SETTLED_WHEN,
+                self.config.index.conflict_retries,
+            )
         if self.progress is not None:
             self.progress.close()
             self.progress = None
@@ -116,11 +130,20 @@ class _Work:
             if again:
                 self._slice(left, again=False)
             elif left.num_rows <= ISOLATE:
-                isolate(self.config, self.source, left, self.run_id)
+                self._alone(left)
             else:
                 size = max(ISOLATE, left.num_rows // 8)
                 for start in range(0, left.num_rows, size):
                     self._slice(left.slice(start, size), again=False)
+
+    def _alone(self, todo: pa.Table) -> None:
+        """Embed some rows one by one; what is left after a lost node is for the next pass."""
+        assert self.progress is not None
+        self.progress.total = (self.progress.total or 0) + todo.num_rows
+        try:
+            _Attempt(self, todo).alone()
+        except Incomplete as error:
+            say("embed", f"{error}; the next pass goes on from here")
 
     def merge(self, name: str, rows: pa.Table, *, update: bool) -> int:
         retries = self.config.index.conflict_retries
@@ -148,23 +171,32 @@ class _Attempt:
         return self.todo.filter(pa.array(keep, pa.bool_()))
 
     def run(self) -> None:
-        """Stream the rows; what arrived before a failure is merged all the same."""
+        """Stream the rows through tasks and actors."""
+        size = self.work.stores.shape.batch_size
+        rows = size * -(-BLOCK // size)
+        blocks = [self.todo.slice(i, rows) for i in range(0, self.todo.num_rows, rows)]
+        stages = self._stages(len(blocks))
+        self._merge(stream(blocks, stages.function, stages.settings, stages.actor))
+
+    def alone(self) -> None:
+        """Try the rows one by one; each is embedded or, where it kills its worker, a bad row."""
+        work = self.work
+        self._merge(isolate(work.config, self.todo, self._stages(1), work.run_id))
+
+    def _stages(self, blocks: int) -> Stages:
         work, config = self.work, self.work.config
         shape = work.stores.shape
         where = place(config.embed, nodes(), shape.threads)
-        size = shape.batch_size
-        rows = size * -(-BLOCK // size)
-        blocks = [self.todo.slice(i, rows) for i in range(0, self.todo.num_rows, rows)]
         actor = Actor(
             Embedder,
             {
                 "config": config.embed,
                 "spec": work.spec,
                 "noise": stores.noise_settings(config),
-                "batch_size": size,
+                "batch_size": shape.batch_size,
                 "threads": where.threads,
             },
-            min(where.count, len(blocks)),
+            min(where.count, blocks),
             where.num_cpus,
             where.num_gpus,
         )
@@ -173,13 +205,17 @@ class _Attempt:
             "preprocess": work.spec.preprocess,
             "max_pixels": config.collect.max_pixels,
         }
+        return Stages(decode_block, settings, actor)
+
+    def _merge(self, embedded: Iterable[pa.Table]) -> None:
+        """Merge blocks as they arrive; after a failure, those that came before it as well."""
         started = time.monotonic()
         try:
-            for block in stream(blocks, decode_block, settings, actor):
+            for block in embedded:
                 self._take(block)
         finally:
             self._flush()
-            work.seconds += time.monotonic() - started
+            self.work.seconds += time.monotonic() - started
 
     def _take(self, block: pa.Table) -> None:
         self.waiting.append(block)
@@ -220,12 +256,17 @@ class _Attempt:
         if not block.num_rows:
             return
         why = {row["uri"]: row for row in block.select(["uri", "reason", "message"]).to_pylist()}
+        database = self.work.config.index.database
         rows = [
-            row | why[row["uri"]] | failed(row, why[row["uri"]]["reason"])
-            for row in ledger.images(self.work.config.index.database, list(why))
+            {"uri": row["uri"], "content_id": row["content_id"]}
+            | why[row["uri"]]
+            | failed(row, why[row["uri"]]["reason"])
+            for row in ledger.images(database, list(why))
         ]
-        catalog = pa.Table.from_pylist(rows, schema=schema.CATALOG_SCHEMA)
-        self.work.merge(schema.CATALOG, catalog, update=True)
+        retries = self.work.config.index.conflict_retries
+        ledger.update(
+            database, pa.Table.from_pylist(rows, schema=UNREAD_ROWS), UNREAD_WHEN, retries
+        )
 
 
 def _probe(config: Config, where: Placement) -> int:

@@ -1,45 +1,123 @@
-"""Which picture kills its worker? Each is decoded alone, in a process of its own."""
+"""Which picture kills its worker? Each is decoded and embedded alone."""
 
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 import pyarrow as pa
 
 from clipbatch import schema
-from clipbatch.collect.base import Source
 from clipbatch.config import Config
-from clipbatch.embed.encoder import Preprocess
 from clipbatch.errors import Incomplete, Reason
 from clipbatch.index import ledger, table
 from clipbatch.progress import say
-from clipbatch.runtime.decode import decode_block
-from clipbatch.runtime.stream import last_line, ours
+from clipbatch.runtime.stream import READ_CPUS, Actor, last_line, ours
+
+STARTS: Final = 5  # how often an encoder may fail to come up before the run gives up
 
 
-def isolate(config: Config, source: Source, todo: pa.Table, run_id: str) -> None:
-    """Try pictures one by one; those that kill their worker too often become bad rows.
+@dataclass(frozen=True)
+class Stages:
+    """What a picture goes through, as in ``stream``: same functions, same batch shape, same bits.
+
+    Attributes:
+        function: block -> decoded block, run as a task.
+        settings: keyword arguments of function.
+        actor: decoded block -> embedded block.
+    """
+
+    function: Callable[..., pa.Table]
+    settings: Mapping[str, Any]
+    actor: Actor
+
+
+def isolate(config: Config, todo: pa.Table, stages: Stages, run_id: str) -> Iterator[pa.Table]:
+    """Embed pictures one by one; those that kill their worker too often become bad rows.
 
     How often each was tried is written to the catalog before trying, so that it survives a
-    picture that takes the driver with it.
+    picture that takes the driver with it. When this is done, every picture is settled.
 
     Args:
         config: its crash_limit is how often a picture may crash.
-        source: that opens them.
-        todo: rows of content_id, uri, size, offset.
+        todo: rows of content_id, uri, size, offset, variants.
+        stages: that every picture goes through.
         run_id: of this run.
+
+    Yields:
+        The embedded block of each picture that was survived.
     """
     database = config.index.database
+    alone = _Alone(stages)
+    limit = config.embed.crash_limit
     suspects = todo
-    for _ in range(config.embed.crash_limit):
+    for tries in range(1, limit + 1):
         attempts = _count_attempts(database, suspects)
-        crashed = _crashed(config, source, suspects)
-        survived = [uri for uri in attempts if uri not in crashed]
-        _write_attempts(database, dict.fromkeys(survived, 0))
-        guilty = [u for u in crashed if attempts[u] >= config.embed.crash_limit]
-        _condemn(database, suspects, guilty, attempts, run_id)
+        crashed = set()
+        for i, uri in enumerate(suspects.column("uri").to_pylist()):
+            block = alone.embed(suspects.slice(i, 1))  # what takes all memory takes no neighbour
+            if block is None:
+                crashed.add(uri)
+            else:
+                yield block
+        _write_attempts(database, dict.fromkeys(attempts.keys() - crashed, 0))
+        crashes = {uri: max(tries, attempts.get(uri, 0)) for uri in crashed}
+        guilty = {uri: count for uri, count in crashes.items() if count >= limit}
+        _condemn(database, suspects, guilty, run_id)
         keep = [u in crashed and u not in guilty for u in suspects.column("uri").to_pylist()]
         suspects = suspects.filter(pa.array(keep, pa.bool_()))
         if not suspects.num_rows:
             return
+
+
+class _Alone:
+    """A task and an actor that hold one picture at a time."""
+
+    def __init__(self, stages: Stages) -> None:
+        import ray
+
+        self.stages = stages
+        self.decode = ray.remote(num_cpus=READ_CPUS, max_retries=0)(stages.function)
+        self.encoder: Any = None
+
+    def embed(self, row: pa.Table) -> pa.Table | None:
+        """Return the embedded block of one picture, or None where its worker died of it.
+
+        Raises:
+            Incomplete: the node was lost, or no encoder comes up: not the picture's doing.
+        """
+        import ray
+        from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError, WorkerCrashedError
+
+        try:
+            decoded = ray.get(self.decode.remote(row, **self.stages.settings))
+            encoder = self._ready()
+            block: pa.Table = ray.get(encoder.__call__.remote(decoded))
+        except (WorkerCrashedError, OutOfMemoryError):
+            return None
+        except ActorDiedError as error:
+            self.encoder = None
+            if "node has died" in str(error):
+                raise Incomplete(f"a node was lost: {last_line(error)}") from error
+            return None
+        except RayError as error:
+            raise ours(error) or Incomplete(f"workers failed: {last_line(error)}") from error
+        return block
+
+    def _ready(self) -> Any:
+        """Return an encoder that is up, so that a death in starting is no picture's fault."""
+        import ray
+        from ray.exceptions import RayActorError
+
+        for _ in range(STARTS):
+            self.encoder = self.encoder or self.stages.actor.start()
+            try:
+                ray.get(self.encoder.__ray_ready__.remote())
+            except RayActorError as error:
+                self.encoder = None
+                failure = error
+            else:
+                return self.encoder
+        raise ours(failure) or Incomplete(f"no encoder comes up: {last_line(failure)}")
 
 
 def _count_attempts(database: str, rows: pa.Table) -> dict[str, int]:
@@ -49,53 +127,27 @@ def _count_attempts(database: str, rows: pa.Table) -> dict[str, int]:
     return attempts
 
 
-def _write_attempts(database: str, attempts: dict[str, int]) -> None:
+def _write_attempts(database: str, attempts: Mapping[str, int]) -> None:
     if not attempts:
         return
-    rows = ledger.images(database, list(attempts))
-    changed = [row | {"attempts": attempts[row["uri"]]} for row in rows]
-    _merge(database, schema.CATALOG, changed, schema.CATALOG_SCHEMA)
+    rows = pa.table([list(attempts), list(attempts.values())], names=["uri", "attempts"])
+    ledger.update(database, rows, "true")
 
 
-def _crashed(config: Config, source: Source, rows: pa.Table) -> set[str]:
-    """Decode every row in a task of its own; return the uris whose worker died."""
-    import ray
-    from ray.exceptions import OutOfMemoryError, RayError, WorkerCrashedError
-
-    max_pixels = config.collect.max_pixels
-    alone = ray.remote(num_cpus=1, max_retries=0)(decode_block)
-    small = Preprocess(32, 32)
-    crashed = set()
-    for i, uri in enumerate(rows.column("uri").to_pylist()):
-        try:  # one at a time: what takes all memory must not take its neighbour with it
-            ray.get(alone.remote(rows.slice(i, 1), source, small, max_pixels))
-        except (WorkerCrashedError, OutOfMemoryError):
-            crashed.add(uri)
-        except RayError as error:
-            raise ours(error) or Incomplete(f"workers failed: {last_line(error)}") from error
-    return crashed
-
-
-def _condemn(
-    database: str, rows: pa.Table, guilty: list[str], attempts: dict[str, int], run_id: str
-) -> None:
-    content_of = dict(
-        zip(rows.column("uri").to_pylist(), rows.column("content_id").to_pylist(), strict=True)
-    )
+def _condemn(database: str, rows: pa.Table, guilty: Mapping[str, int], run_id: str) -> None:
     bad: list[dict[str, Any]] = [
         {
-            "content_id": content_of[uri],
+            "content_id": row["content_id"],
             "status": schema.BAD,
             "reason": str(Reason.CRASHED_WORKER),
-            "message": f"alone, it killed the process that decoded it {attempts[uri]} times",
+            "message": "alone, it killed the process that decoded or embedded it "
+            f"{guilty[row['uri']]} times",
             "run_id": run_id,
         }
-        for uri in guilty
+        for row in rows.select(["uri", "content_id"]).to_pylist()
+        if row["uri"] in guilty
     ]
     if bad:
         say("embed", f"{len(bad)} pictures killed their worker and are bad rows now")
-        _merge(database, schema.CONTENTS, bad, schema.CONTENTS_SCHEMA)
-
-
-def _merge(database: str, name: str, rows: list[dict[str, Any]], columns: pa.Schema) -> None:
-    table.merge(database, name, pa.Table.from_pylist(rows, schema=columns), update=True)
+        refused = pa.Table.from_pylist(bad, schema=schema.CONTENTS_SCHEMA)
+        table.merge(database, schema.CONTENTS, refused, update=True)

@@ -78,6 +78,13 @@ class Actor:
         self.cls, self.settings, self.count = cls, dict(settings), count
         self.num_cpus, self.num_gpus = num_cpus, num_gpus
 
+    def start(self) -> Any:
+        """Start one instance outside of any dataset; a crash of it is final."""
+        import ray
+
+        remote: Any = ray.remote(num_cpus=self.num_cpus, num_gpus=self.num_gpus)(self.cls)
+        return remote.remote(**self.settings)
+
     def apply(self, dataset: Any, rows: int) -> Any:
         """Append the stage to a dataset."""
         import ray

@@ -1,8 +1,6 @@
 """The path into the tables, on a real Ray: what is opened, what is embedded, and what survives."""
 
-import os
 import shutil
-import signal
 
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ from clipbatch import schema
 from clipbatch.errors import Incomplete
 from clipbatch.index import table
 from clipbatch.index.runs import find, history
-from clipbatch.runtime import decode, embed
+from clipbatch.runtime import embed
 from tests import groceries
 from tests.ray import world
 
@@ -109,36 +107,6 @@ def test_bad_pictures_are_rows_with_reasons_and_stop_nothing(root):
     assert len(world.vectors(config)) == 24 * 4
     _, again = world.audit(config)
     assert again["opened"] == 0
-
-
-def _killer(data, *, max_pixels):
-    """Decode as ever, but die on one picture: what a faulty C library does."""
-    if data.startswith(b"\xff\xd8") and b"kill me" in data[-16:]:
-        os.kill(os.getpid(), signal.SIGKILL)
-    from clipbatch.collect.decode import decode as real
-
-    return real(data, max_pixels=max_pixels)
-
-
-@pytest.mark.timeout(600)
-def test_a_picture_that_kills_its_worker_is_found_and_its_mates_survive(root, monkeypatch):
-    whole = next((root / "pictures").rglob("*.jpg")).read_bytes()
-    (root / "pictures" / "killer.jpg").write_bytes(whole + b"kill me")
-    monkeypatch.setattr(embed, "decode_block", _deadly_block)
-    monkeypatch.setattr("clipbatch.runtime.isolate.decode_block", _deadly_block)
-    config = world.load(root, "embed.levels=[]")
-    code, counts = world.audit(config)
-    row = world.catalog(config)["killer.jpg"]
-    assert (row["status"], row["reason"]) == ("bad", "crashed_worker")
-    assert counts["bad"] == 1
-    assert counts["ok"] == 24
-    assert len(world.vectors(config)) == 24
-    assert code == 1
-
-
-def _deadly_block(block, source, preprocess, max_pixels):
-    decode.decode = _killer  # in the worker's own process
-    return decode.decode_block(block, source, preprocess, max_pixels)
 
 
 def test_nothing_is_tagged_while_a_vector_is_missing(root, monkeypatch):

@@ -264,7 +264,7 @@ def test_a_small_file_that_unpacks_to_much_text_is_refused():
     bomb = b"Comment\0\0" + zlib.compress(b"a" * 80_000_000, 9)
     image = encode(picture(1))
     at = image.index(b"IDAT") - 4
-    assert refusal(image[:at] + _chunk(b"zTXt", bomb) + image[at:]) is Reason.CORRUPT
+    assert refusal(image[:at] + _chunk(b"zTXt", bomb) + image[at:]) is Reason.TOO_MUCH_MEMORY
 
 
 @DAMAGED
@@ -281,6 +281,21 @@ def test_nothing_but_bad_images_escapes_from_damaged_bytes(extension):
         except BadImage:
             continue
         assert found.pixels.shape == (found.height, found.width, 3)
+
+
+def test_formats_that_start_programs_or_open_other_files_are_never_tried():
+    from clipbatch.collect.decode import _formats
+
+    assert not {"EPS", "WMF", "MIC", "FPX", "IPTC", "PDF", "HDF5", "GRIB", "BUFR"} & {*_formats()}
+    assert {"JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"} <= {*_formats()}
+
+
+def test_what_does_not_fit_into_memory_says_so(monkeypatch):
+    def load(_):
+        raise MemoryError
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    assert refusal(encode(picture(1))) is Reason.TOO_MUCH_MEMORY
 
 
 def test_random_bytes_are_no_picture():

@@ -1,7 +1,9 @@
+import threading
+
 import pytest
 
 from clipbatch.collect.base import Place
-from clipbatch.collect.places import containers, open_place, split_pattern
+from clipbatch.collect.places import containers, open_place, read_ahead, split_pattern
 from clipbatch.config import CollectConfig
 from clipbatch.errors import BadImage, ConfigError, Reason
 from tests.pictures import write_folder
@@ -64,3 +66,25 @@ def test_a_place_is_a_whole_file_of_its_listed_size_or_a_span_inside(tmp_path):
     assert opened(Place("x", 4, 8)) is Reason.DAMAGED_CONTAINER
     assert opened(Place("x", 4, 3), max_bytes=3) is Reason.TOO_MANY_BYTES
     assert opened(Place("x", -1), max_bytes=9) is Reason.TOO_MANY_BYTES
+
+
+@pytest.mark.parametrize("at_once", [1, 8])
+def test_reading_ahead_keeps_the_order_and_holds_a_bounded_number_of_bytes(at_once):
+    sizes = [10, 20, 30, 90, -1, 5, 100, 100, 1, 1, 1]
+    places = [Place(str(i), size) for i, size in enumerate(sizes)]
+    lock, held, most = threading.Lock(), set[str](), []
+
+    def opened(place):
+        with lock:
+            held.add(place.uri)
+            most.append(sum(max(0, sizes[int(uri)]) for uri in held))
+        return place.uri.encode()
+
+    found = []
+    for data in read_ahead(opened, places, at_once, 100):
+        found.append(data)
+        with lock:
+            held.discard(data.decode())
+    assert found == [place.uri.encode() for place in places]
+    assert max(most) <= 100 + (at_once == 1) * 100
+    assert not held
