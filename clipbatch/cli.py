@@ -4,15 +4,21 @@ Heavy libraries are imported by the verb that needs them, so that ``--help`` ans
 """
 
 import argparse
+import io
 import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType, TracebackType
 from typing import Final
 
 from clipbatch import __version__
 from clipbatch.errors import ClipbatchError, ExitCode
+from clipbatch.text import one_line, redact
 
 VERBS: Final = {
     "collect": "list the source and bring the catalog up to date",
@@ -23,6 +29,8 @@ VERBS: Final = {
     "audit": "all five, in order",
 }
 QUESTIONS: Final = {
+    "doctor": "check this machine, its libraries, weights and stores; say what to mend",
+    "plan": "measure a sample; say what an audit would take, and whether it fits",
     "rejects": "list pictures that cannot be used, with the reason",
     "runs": "list the committed runs",
     "show": "print the evidence tables of one analysis",
@@ -30,6 +38,8 @@ QUESTIONS: Final = {
 EPILOG: Final = """\
 exit codes: 0 passed, 1 the audit failed, 2 could not run, 3 incomplete (run it again)
 
+  clipbatch doctor photos/
+  clipbatch plan photos/
   clipbatch audit photos/
   clipbatch audit s3://bucket/photos --set embed.encoder=ViT-B-32 \\
       --set embed.weights=laion2b_s34b_b79k
@@ -49,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in (VERBS | QUESTIONS).items():
         command = commands.add_parser(name, help=text, description=text)
-        if name in ("collect", "embed", "audit"):
+        if name in ("collect", "embed", "audit", "doctor", "plan"):
             command.add_argument(
                 "source", nargs="?", help="folder, .tar, .parquet or .csv; local or s3://"
             )
@@ -64,8 +74,10 @@ def parser() -> argparse.ArgumentParser:
             metavar="TABLE.KEY=VALUE",
             help="override one value of the configuration; may be repeated",
         )
-        if name in ("report", "audit"):
+        if name in ("report", "audit", "doctor"):
             command.add_argument("--out", metavar="DIR", help="for the report (report.folder)")
+        if name in ("doctor", "plan"):
+            command.add_argument("--json", action="store_true", help="print JSON")
         if name in ("measure", "report", "rejects", "show"):
             command.add_argument("--run", default="", metavar="RUN", help="default: the latest")
     return top
@@ -74,10 +86,13 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     given = parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of few characters is no error
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return _dispatch(given)
+        with _stoppable():
+            return _dispatch(given)
     except ClipbatchError as error:
-        print(f"clipbatch: {_one_line(error)}", file=sys.stderr)
+        print(f"clipbatch: {one_line(error)}", file=sys.stderr)
         return int(error.exit_code)
     except KeyboardInterrupt:
         print(
@@ -87,14 +102,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(ExitCode.INCOMPLETE)
     except Exception as error:
         if os.environ.get("CLIPBATCH_TRACEBACK"):
+            sys.excepthook = _print_traceback
             raise
-        told = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-        print(
-            f"clipbatch: {told}; what was merged is kept: run the same command again, or set "
-            "CLIPBATCH_TRACEBACK=1 to see where this came from",
-            file=sys.stderr,
-        )
+        print(f"clipbatch: {_unforeseen(error)}", file=sys.stderr)
         return int(ExitCode.INCOMPLETE)
+
+
+def _unforeseen(error: Exception) -> str:
+    from clipbatch.index.failures import damaged
+
+    if known := damaged(error):
+        return one_line(known)
+    told = one_line(f"{type(error).__name__}: {error}")[:500]
+    return (
+        f"{told}; what was merged is kept: run the same command again, or set "
+        "CLIPBATCH_TRACEBACK=1 to see where this came from"
+    )
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """A scheduler's SIGTERM ends a run as Ctrl-C does: what was begun is closed, in seconds."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _print_traceback(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    import traceback
+
+    print(redact("".join(traceback.format_exception(kind, error, trace))), file=sys.stderr)
 
 
 def _dispatch(given: argparse.Namespace) -> int:
@@ -112,11 +160,11 @@ def _dispatch(given: argparse.Namespace) -> int:
         return int(verbs.run(given.command, loaded, getattr(given, "run", "")))
     from clipbatch.questions import ASKED
 
-    return ASKED[given.command](loaded, given)
-
-
-def _one_line(error: ClipbatchError) -> str:
-    return " ".join(str(error).split())
+    try:
+        return ASKED[given.command](loaded, given)
+    except BrokenPipeError:  # whoever reads (`| head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.PASSED)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ import sys
 import time
 from typing import Final
 
+from clipbatch.text import one_line
+
 EVERY_S: Final = 2.0
 MINUTE: Final = 60
 HOUR: Final = 3600
@@ -71,4 +73,4 @@ class Progress:
 
 def say(stage: str, text: str) -> None:
     """Print one line about a stage."""
-    print(f"{stage:8} {text}", file=sys.stderr, flush=True)
+    print(f"{stage:8} {one_line(text)}", file=sys.stderr, flush=True)

@@ -1,9 +1,11 @@
-"""Questions that the tables answer without work: rejects, runs, and the evidence of an analysis."""
+"""Questions: what is the state of the machine and of the tables, and what would an audit cost?"""
 
 import argparse
 import csv
+import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from clipbatch import schema
@@ -11,6 +13,7 @@ from clipbatch.config import Config
 from clipbatch.errors import ConfigError, ExitCode
 from clipbatch.index import runs, table
 from clipbatch.measure import store
+from clipbatch.text import one_line, redact, visible
 
 
 def _write(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
@@ -24,8 +27,8 @@ def _write(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
 
 def _harmless(cell: Any) -> Any:
     if isinstance(cell, str):
-        printable = "".join(c if c.isprintable() else " " for c in cell)
-        return f"'{printable}" if printable[:1] in tuple("=+-@") else printable
+        shown = visible(cell)
+        return f"'{shown}" if shown.lstrip()[:1] in tuple("=+-@") else shown
     return cell
 
 
@@ -90,4 +93,40 @@ def show(config: Config, given: argparse.Namespace) -> int:
     return int(ExitCode.PASSED)
 
 
-ASKED = {"rejects": rejects, "runs": runs_, "show": show}
+def doctor(config: Config, given: argparse.Namespace) -> int:
+    """Examine the machine, the installation and the stores; 2 where an audit would be refused."""
+    from clipbatch.doctor import Status, examine
+
+    found = []
+    for diagnosis in examine(config):
+        found.append(diagnosis)
+        if not given.json:
+            advice = f"  -> {one_line(diagnosis.advice)}" if diagnosis.advice else ""
+            line = f"{diagnosis.status:4}  {diagnosis.name}: {one_line(diagnosis.found)}{advice}"
+            print(line, flush=True)
+    if given.json:
+        print(redact(json.dumps([asdict(d) for d in found], indent=2)))
+    failed = any(diagnosis.status is Status.FAIL for diagnosis in found)
+    return int(ExitCode.COULD_NOT_RUN if failed else ExitCode.PASSED)
+
+
+def plan(config: Config, given: argparse.Namespace) -> int:
+    """Measure a sample and say what an audit would cost; 2 where it cannot fit."""
+    from clipbatch.plan import store as plans
+    from clipbatch.plan.words import lines
+    from clipbatch.runtime.plan import make
+
+    made = make(config)
+    if given.json:
+        print(redact(json.dumps(made.to_json(), indent=2)))
+    else:
+        print("\n".join(lines(made)))
+    if made.refused:
+        for reason in made.refused:
+            print(f"clipbatch: {one_line(reason)}", file=sys.stderr)
+        return int(ExitCode.COULD_NOT_RUN)
+    plans.keep(config, made)
+    return int(ExitCode.PASSED)
+
+
+ASKED = {"doctor": doctor, "plan": plan, "rejects": rejects, "runs": runs_, "show": show}

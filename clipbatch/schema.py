@@ -17,6 +17,7 @@ CONTENTS: Final = "contents"
 FINDINGS: Final = "findings"
 RUNS: Final = "runs"
 THUMBNAILS: Final = "thumbnails"
+PLANS: Final = "plans"
 
 PENDING: Final = "pending"
 OK: Final = "ok"
@@ -120,12 +121,30 @@ THUMBNAILS_SCHEMA: Final = pa.schema(
     [_key("content_id", pa.string(), 1), pa.field("jpeg", pa.binary())]
 )
 
+PLANS_SCHEMA: Final = pa.schema(
+    [
+        _key("plan_id", pa.string(), 1),
+        pa.field("made", pa.timestamp("us", "UTC")),
+        pa.field("forecast", pa.string()),  # JSON
+    ]
+)
+
 PAIRS_SCHEMA: Final = pa.schema(
     [
         _key("content_a", pa.string(), 1),  # content_a < content_b
         _key("content_b", pa.string(), 2),
         pa.field("cosine", pa.float32()),
         pa.field("run_id", pa.string()),
+    ]
+)
+
+
+NEIGHBOURS_SCHEMA: Final = pa.schema(
+    [
+        _key("content_id", pa.string(), 1),
+        pa.field("neighbours", pa.list_(pa.string())),  # content ids, nearest first
+        pa.field("cosines", pa.list_(pa.float32())),
+        pa.field("run_id", pa.string()),  # that found them; every run with news writes all rows
     ]
 )
 
@@ -158,3 +177,8 @@ def vectors_table(slug: str) -> str:
 def pairs_table(slug: str) -> str:
     """Return the name of an encoder's table of similar pairs."""
     return f"pairs__{slug}"
+
+
+def neighbours_table(slug: str) -> str:
+    """Return the name of an encoder's table of nearest neighbours."""
+    return f"neighbours__{slug}"

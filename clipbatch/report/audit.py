@@ -4,19 +4,27 @@ import dataclasses
 import datetime as dt
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from clipbatch.measure.base import Finding
 from clipbatch.report.model import CheckResult, Report, RunRecord
+from clipbatch.text import UNSAFE
 
 SCHEMA: Final = 1  # raised when a reader of the old file would misread the new
 
 
 def render(report: Report) -> bytes:
-    """Return the file: UTF-8 JSON without NaN, infinity or lone surrogates."""
+    """Return the file: UTF-8 JSON without NaN, infinity, lone surrogates or hidden characters."""
     text = json.dumps(to_json(report), ensure_ascii=False, allow_nan=False, indent=2)
-    return text.encode("utf-8", errors="replace") + b"\n"
+    text = UNSAFE.sub(_escaped, text.encode("utf-8", "replace").decode())
+    return text.encode() + b"\n"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    # Only indentation holds line breaks that are not escaped; all else is inside of strings.
+    return found[0] if found[0] == "\n" else json.dumps(found[0])[1:-1]
 
 
 def to_json(report: Report) -> dict[str, Any]:

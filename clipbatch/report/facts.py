@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from clipbatch.progress import duration
 from clipbatch.report.model import RunRecord
-from clipbatch.report.text import number, visible
+from clipbatch.report.text import number, signed
+from clipbatch.text import visible
 
 HELD: Final = {
     "images": "images",
@@ -42,13 +43,14 @@ REASONS: Final = {
     "corrupt": "the decoder refused the bytes",
     "too_many_pixels": "larger than collect.max_pixels",
     "too_many_bytes": "larger than collect.max_bytes",
+    "too_much_memory": "its pixels are few, but decoding them takes too much",
     "unsupported": "a known format that this installation cannot decode",
     "vanished": "listed, but gone when it was opened",
     "changed": "other bytes when opened than when listed",
     "unreadable": "permission denied, or an I/O error",
     "timed_out": "the store did not answer in time",
-    "damaged_container": "the tar or parquet file around it is broken",
-    "crashed_worker": "alone, it killed the process that decoded it",
+    "damaged_container": "the tar, parquet file or folder around it cannot be read",
+    "crashed_worker": "alone, it killed the process that decoded or embedded it",
 }
 
 
@@ -85,9 +87,22 @@ def times(run: RunRecord) -> list[tuple[str, str]]:
     ]
 
 
+def forecast(run: RunRecord) -> list[tuple[str, str]]:
+    """Return (what, actual and how far off the plan was) where a plan was made for this run."""
+    told = run.counts.get("forecast") or {}
+    return [
+        (name, f"{number(value)} ({_off(told['error'].get(name))})")
+        for name, value in (told.get("actual") or {}).items()
+    ]
+
+
+def _off(error: float | None) -> str:
+    return "not planned" if error is None else f"planned {signed(round(100 * error, 1))} %"
+
+
 def others(run: RunRecord) -> list[tuple[str, Any]]:
     """Return the counts that have no place of their own."""
-    placed = {*HELD, *CHANGES, *WORK, "rejects", "seconds", "rates"}
+    placed = {*HELD, *CHANGES, *WORK, "rejects", "seconds", "rates", "forecast"}
     return [
         (name, json.dumps(value, default=str) if isinstance(value, Mapping | list) else value)
         for name, value in run.counts.items()

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from clipbatch.report.model import SKIPPED, CheckResult, Report, Status, Verdict
-from clipbatch.report.text import number, visible
+from clipbatch.report.text import number
+from clipbatch.text import visible
 
 RUN = "run"  # the suite that holds the run itself
 

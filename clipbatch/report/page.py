@@ -9,7 +9,8 @@ from clipbatch.errors import ContractBroken
 from clipbatch.measure.base import Evidence, Finding, Table
 from clipbatch.report import facts, gate
 from clipbatch.report.model import SKIPPED, CheckResult, Report, Status, Verdict
-from clipbatch.report.text import FULL, number, shorten, signed, visible
+from clipbatch.report.text import FULL, number, shorten, signed
+from clipbatch.text import visible
 
 ROWS: Final = 200  # of one table; the rest is counted
 OPEN_ROWS: Final = 8  # a longer table is folded

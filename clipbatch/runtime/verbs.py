@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from clipbatch import schema, storage
 from clipbatch.config import Config
 from clipbatch.errors import ConfigError, ExitCode
 from clipbatch.index import commit, runs, table
+from clipbatch.index.lease import Lease
 from clipbatch.index.runs import Run
 from clipbatch.measure import ANALYSES
+from clipbatch.plan import store as plans
 from clipbatch.progress import duration, say
 from clipbatch.report import build, gate
 from clipbatch.runtime.collect import collect
@@ -17,6 +20,7 @@ from clipbatch.runtime.embed import embed
 from clipbatch.runtime.measure import measure
 from clipbatch.runtime.session import Session
 from clipbatch.runtime.spec import spec_of
+from clipbatch.versions import refuse_known_bad
 
 
 def run(verb: str, config: Config, run_id: str = "") -> ExitCode:
@@ -27,9 +31,18 @@ def run(verb: str, config: Config, run_id: str = "") -> ExitCode:
         config: resolved.
         run_id: measure and report: which run; the latest when empty.
     """
+    refuse_known_bad()
     say("config", config.to_json())
-    with Session() as session:
-        return _VERBS[verb](config, session, run_id)
+    with Lease(config.index) as lease, Session() as session:
+        return _VERBS[verb](config, _Means(session, lease), run_id)
+
+
+@dataclass(frozen=True)
+class _Means:
+    """What a verb works with; each is started or taken only when it is needed."""
+
+    session: Session
+    lease: Lease
 
 
 def _check_before_work(config: Config) -> None:
@@ -39,26 +52,29 @@ def _check_before_work(config: Config) -> None:
             "no source: name a folder, tar, parquet or manifest, e.g. `clipbatch audit photos/`, "
             "or set collect.source in the configuration"
         )
+    storage.refuse_unwritable(config.report.folder)
     gate.refuse_unknown(config.report.checks, [analysis.name for analysis in ANALYSES])
 
 
-def _collect(config: Config, session: Session, run_id: str) -> ExitCode:
+def _collect(config: Config, means: _Means, run_id: str) -> ExitCode:
     _check_before_work(config)
-    collect(config, session, run_id or runs.new_run_id())
+    collect(config, means.session, run_id or runs.new_run_id(), means.lease)
     return ExitCode.PASSED
 
 
-def _embed(config: Config, session: Session, run_id: str) -> ExitCode:
+def _embed(config: Config, means: _Means, run_id: str) -> ExitCode:
     _check_before_work(config)
     table.open_table(config.index.database, schema.CATALOG)
     storage.probe(config.index.database)
-    embed(config, session, run_id or runs.new_run_id())
+    means.lease.take()
+    embed(config, means.session, run_id or runs.new_run_id())
     return ExitCode.PASSED
 
 
-def _index(config: Config, _session: Session, run_id: str) -> ExitCode:
+def _index(config: Config, means: _Means, run_id: str) -> ExitCode:
     table.open_table(config.index.database, schema.CATALOG)
     storage.probe(config.index.database)
+    means.lease.take()
     started = Run(run_id or runs.new_run_id())
     committed = commit.commit(config, spec_of(config), started, {})
     commit.tidy(config, committed)
@@ -66,8 +82,10 @@ def _index(config: Config, _session: Session, run_id: str) -> ExitCode:
     return ExitCode.PASSED
 
 
-def _measure(config: Config, session: Session, run_id: str) -> ExitCode:
-    done = _measured(config, session, _found(config, run_id))
+def _measure(config: Config, means: _Means, run_id: str) -> ExitCode:
+    found = _found(config, run_id)
+    means.lease.take()
+    done = _measured(config, means.session, found)
     failed = [text for text in done.fingerprints.values() if text.startswith("failed")]
     return ExitCode.INCOMPLETE if failed else ExitCode.PASSED
 
@@ -85,7 +103,8 @@ def _measured(config: Config, session: Session, committed: Run) -> Run:
     return done
 
 
-def _report(config: Config, _session: Session, run_id: str) -> ExitCode:
+def _report(config: Config, _means: _Means, run_id: str) -> ExitCode:
+    storage.refuse_unwritable(config.report.folder)
     return build.build(config, _found(config, run_id))
 
 
@@ -97,7 +116,8 @@ def _found(config: Config, run_id: str) -> Run:
     return run
 
 
-def _audit(config: Config, session: Session, _run_id: str) -> ExitCode:
+def _audit(config: Config, means: _Means, _run_id: str) -> ExitCode:
+    session = means.session
     _check_before_work(config)
     spec = spec_of(config)
     started = Run(runs.new_run_id())
@@ -110,20 +130,21 @@ def _audit(config: Config, session: Session, _run_id: str) -> ExitCode:
         seconds[verb] = round(time.monotonic() - clock, 3)
         return answer
 
-    counts |= timed("collect", lambda: collect(config, session, started.run_id))
+    counts |= timed("collect", lambda: collect(config, session, started.run_id, means.lease))
     counts |= timed("embed", lambda: embed(config, session, started.run_id))
     committed = timed("index", lambda: commit.commit(config, spec, started, counts))
     measured = timed("measure", lambda: _measured(config, session, committed))
     took = sum(seconds.values())
     seconds["ray_start"] = round(session.start_seconds, 3)  # part of the verb that needed it
-    measured = runs.finish(measured, counts=measured.counts | {"seconds": seconds})
+    told = plans.checked(config, measured, seconds)
+    measured = runs.finish(measured, counts=measured.counts | {"seconds": seconds} | told)
     code = build.build(config, measured)
     commit.tidy(config, measured)
     say("audit", f"run {started.run_id} took {duration(took)}")
     return code
 
 
-_VERBS: dict[str, Callable[[Config, Session, str], ExitCode]] = {
+_VERBS: dict[str, Callable[[Config, _Means, str], ExitCode]] = {
     "collect": _collect,
     "embed": _embed,
     "index": _index,

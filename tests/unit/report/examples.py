@@ -105,6 +105,10 @@ def duplicates(names=CLASSES):
             Number("near_extra_contents", 26, "contents"),
             Number("near_leaks", 7, "groups", note="0 to 2 with shuffled splits"),
             Number("near_label_conflicts", 2, "groups"),
+            Number("same_pixels_leaks", 0, "groups"),
+            Number("same_pixels_label_conflicts", 0, "groups"),
+            Number("copy_leaks", 0, "pairs"),
+            Number("copy_label_conflicts", 0, "pairs"),
             Number("pixel_duplicates", None, note="no two contents decode to the same pixels"),
         ),
         tables=(

@@ -1,6 +1,7 @@
 """Laws of audit.json: strict JSON, valid under its schema, whatever the run held."""
 
 import json
+import unicodedata
 from importlib import resources
 
 import jsonschema
@@ -95,3 +96,12 @@ def test_whatever_a_run_holds_is_strict_json(counts, text, value):
     run = RunRecord("r", source=text, config={text: value})
     report = gate.judge(run, gate.Facts({"a": finding}, counts), gate.merged_checks({}))
     VALIDATOR.validate(parsed(report))
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=40))
+def test_text_comes_back_whole_and_no_byte_of_it_moves_a_terminal(text):
+    report = examples.report(failed={"topics": f"failed: {text}"})
+    data = audit.render(report).decode()
+    assert json.loads(data)["failed"]["topics"] == f"failed: {text}"
+    assert not [c for c in data if c != "\n" and unicodedata.category(c) in ("Cc", "Zl", "Zp")]
+    assert not set(data) & set("\u202e\u2066\u200b")

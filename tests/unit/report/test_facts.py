@@ -18,7 +18,7 @@ def test_every_reason_is_explained():
 
 def test_every_count_has_one_place():
     run = examples.run_record()
-    placed = [*facts.HELD, *facts.CHANGES, *facts.WORK, "rejects", "seconds", "rates"]
+    placed = [*facts.HELD, *facts.CHANGES, *facts.WORK, "rejects", "seconds", "rates", "forecast"]
     others = [name for name, _ in facts.others(run)]
     assert len(placed) == len(set(placed))
     assert set(run.counts) <= {*placed, *others}
@@ -78,3 +78,17 @@ def test_anchors_are_plain_and_distinct():
 def test_the_time_is_told():
     assert facts.span(examples.run_record()) == "21 November 2026, 02:09 UTC · took 6 min 37 s"
     assert facts.span(RunRecord("r")) == ""
+
+
+def test_a_plan_is_told_with_its_error():
+    told = {
+        "actual": {"rows": 400, "seconds": 10.0},
+        "error": {"rows": 0.0, "seconds": -0.256},
+        "forecast": {"rows": 400, "seconds": 7.44},
+    }
+    run = RunRecord("r", counts={"forecast": told})
+    assert facts.forecast(run) == [
+        ("rows", "400 (planned ±0 %)"),
+        ("seconds", "10 (planned −25.6 %)"),
+    ]
+    assert facts.others(run) == facts.forecast(RunRecord("r")) == []

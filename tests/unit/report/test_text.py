@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from clipbatch.report.text import number, shorten, signed, visible
+from clipbatch.report.text import number, shorten, signed
+from clipbatch.text import visible
 
 pytestmark = pytest.mark.quick
 

@@ -1,0 +1,1 @@
+"""What would an audit cost, does it fit, and was the forecast right? Arithmetic; no engine."""
