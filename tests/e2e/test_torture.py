@@ -1,0 +1,195 @@
+"""A small torture in `make test`, and proof that its judge sees every sort of loss."""
+
+import shutil
+import sys
+import time
+
+import lance
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.torture import judge, session, table
+from tests.torture.collection import phases
+from tests.torture.plan import KINDS, kills, plan
+from tests.torture.processes import Mark
+from tests.torture.series import Series
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+SEED = 6
+
+
+class Small(Series):
+    """A series that leaves its tables for the tests of the judge."""
+
+    def run(self):
+        self.times = phases(SEED, self.drawn.phases)
+        self._calm(self.times[-1])
+        for number, phase in enumerate(self.times):
+            phase.write(self.place.pictures)
+            self._phase(number)
+        return self._judge()
+
+    def _judge(self):
+        return judge.judge(
+            self.place.database,
+            self.times[-1],
+            session.VARIANTS,
+            self.tally.kept,
+            self.calm.database,
+        )
+
+
+@pytest.fixture(scope="module")
+def tortured():
+    with session.session("local", workers=1) as here:
+        small = Small(here, plan(SEED, "point", 2), 3, float("inf"))
+        judgement = small.run()
+        yield small, judgement
+        mark = here.mark
+    assert not mark.pids()
+    assert not here.folder.exists()
+
+
+def test_killed_drivers_lose_repeat_and_change_nothing(tortured):
+    small, judgement = tortured
+    assert small.tally.failures == []
+    assert small.tally.kills.total() + small.tally.unreached == 6
+    assert small.tally.kills.total() >= 2
+    assert small.tally.kept["runs"]
+    assert judgement.examples == []
+    assert judgement.sound
+    assert judgement.rows > 200
+    assert judgement.compared == 2 * len(small.times[-1].good())
+
+
+@pytest.fixture
+def copy(tortured, tmp_path):
+    """Give a copy of the tables, and the judge of it."""
+    small, _ = tortured
+    database = tmp_path / "db"
+    shutil.copytree(small.place.database, database)
+    name = next(database.glob("vectors__*.lance"))
+
+    def judged():
+        return judge.judge(
+            str(database),
+            small.times[-1],
+            session.VARIANTS,
+            small.tally.kept,
+            small.calm.database,
+        )
+
+    assert judged().sound
+    return database, name, judged
+
+
+def test_a_deleted_row_is_seen(tortured, copy):
+    _, name, judged = copy
+    content = min(tortured[0].times[-1].good())
+    lance.dataset(name).delete(f"content_id = '{content}' and variant = 1000")
+    found = judged()
+    assert found.lost == 1
+    assert not found.sound
+
+
+@pytest.mark.parametrize("kind", ["catalog", "contents", "vectors", "runs", "findings"])
+def test_an_appended_row_is_seen(copy, kind):
+    database, _, judged = copy
+    name = next(database.glob(f"{kind}*.lance"))
+    dataset = lance.dataset(name)
+    lance.write_dataset(dataset.to_table(limit=1), name, mode="append")
+    found = judged()
+    assert found.repeated == 1
+    assert not found.sound
+
+
+def test_a_flipped_bit_is_seen(copy):
+    _, name, judged = copy
+    rows = lance.dataset(name).to_table()
+    flat = rows.column("vector").combine_chunks().flatten().to_numpy().copy()
+    bits = flat.view(np.uint32)
+    bits[0::64] ^= 1  # the last bit of the first number of every vector
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), 64)
+    field = rows.schema.field("vector")
+    changed = rows.set_column(rows.schema.get_field_index("vector"), field, vectors)
+    lance.write_dataset(changed.cast(rows.schema), name, mode="overwrite")
+    found = judged()
+    assert found.bits == found.compared > 0
+    assert found.lost == found.repeated == 0
+
+
+def test_a_dropped_tag_and_a_lost_run_are_seen(copy):
+    database, name, judged = copy
+    run = judge.runs(str(database))[0]["run_id"]
+    lance.dataset(name).tags.delete(f"run-{run}")
+    assert judged().tags == 1
+    lance.dataset(database / "runs.lance").delete(f"run_id = '{run}'")
+    assert judged().lost == 1
+
+
+def test_a_catalog_that_says_otherwise_is_seen(copy):
+    database, _, judged = copy
+    dataset = lance.dataset(database / "catalog.lance")
+    gone = dataset.count_rows("status = 'gone'")
+    assert gone > 0
+    dataset.update({"status": "'ok'"}, where="status = 'gone'")
+    assert judged().disagreements == gone
+
+
+def test_a_seed_names_its_kills_whatever_else_was_drawn():
+    for kind in KINDS:
+        assert plan(3, kind) == plan(3, kind)
+    drawn = plan(3, "point")
+    known = ["embed.merge.vectors.before", "embed.merge.vectors.during", "index.tag.runs.after"]
+    first = kills(drawn, 1, known, 3, 40)
+    drawn.rng("else").random()
+    assert kills(drawn, 1, list(reversed(known)), 3, 40) == first
+    assert all(kill.after_ms for kill in first if kill.point.endswith("during"))
+
+
+def test_the_page_adds_up(tmp_path):
+    line = {
+        "date": "2026-11-21T00:00:00Z",
+        "store": "local",
+        "kind": "point",
+        "sound": True,
+        "kills": {"embed.merge.contents.before": 2, "embed.node": 1},
+        "drivers": 4,
+        "rows": 100,
+        **dict.fromkeys(table.WRONG, 0),
+        "embedded": 120,
+        "embedded_again": 20,
+        "failures": [],
+        "versions": {"ray": "1"},
+    }
+    text = table.page([line, line, line | {"control": True, "lost": 7, "sound": False}])
+    assert "| **all** | 2 | 6 | 8 | 200 |" in text
+    assert "| 40 of 240 | 0 | 50 % |" in text
+    assert "| control, point | 1 | 3 | 4 | 100 | 7 |" in text
+    assert "| embed: merge into contents | 4 | 4 |" in text
+
+
+def test_a_mark_finds_its_processes_and_no_stranger(tmp_path):
+    from tests.torture.processes import start
+
+    mark = Mark()
+    process = start(
+        [
+            sys.executable,
+            "-c",
+            "import subprocess, time; subprocess.Popen(['sleep', '60']); time.sleep(60)",
+        ],
+        mark.part("one"),
+        {},
+        tmp_path / "log",
+    )
+    until = time.monotonic() + 20
+    while len(mark.pids()) < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(mark.pids()) == 2
+    assert mark.part("two").kill() == 0
+    assert mark.kill() == 2
+    assert process.wait() == -9
+    assert mark.pids() == []

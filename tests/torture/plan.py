@@ -1,0 +1,75 @@
+"""Which kills does a series hold? All of it follows from one number."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from random import Random
+
+from tests.torture.points import Kill
+
+KINDS = ("point", "driver", "actor", "node")
+PHASES = 3
+# The order in which a run reaches them: early kills leave the later points still to be reached.
+ORDER = ("collect", "isolate", "embed", "index", "verbs", "measure", "report", "tidy", "other")
+# Every run passes these, so they can still be reached when nothing is left to embed.
+ALWAYS = ("index", "verbs", "report", "tidy")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One series.
+
+    Attributes:
+        seed: from which all follows.
+        kind: "point" (drivers kill themselves at named points), "driver" (killed from outside),
+            "actor" (workers killed from outside) or "node" (whole nodes).
+        encoder: "pixels" or "offline-lite".
+        few: below how many pictures the driver opens them itself; 0 opens all on Ray.
+        pause_s: that an actor rests after each block, so that there is time to kill in.
+        phases: how often the collection changes, and one.
+    """
+
+    seed: int
+    kind: str
+    encoder: str
+    few: int
+    pause_s: float
+    phases: int
+
+    def rng(self, purpose: str) -> Random:
+        """Return numbers of their own for each purpose, so that none disturbs another."""
+        return Random(f"{self.seed}:{self.kind}:{purpose}")
+
+
+def plan(seed: int, kind: str, phases: int = PHASES) -> Plan:
+    """Draw a series."""
+    rng = Random(f"{seed}:{kind}")
+    return Plan(
+        seed=seed,
+        kind=kind,
+        encoder=rng.choice(("pixels", "pixels", "offline-lite")),
+        few=rng.choice((0, 4096, 4096)),
+        pause_s=0.0 if kind == "point" else rng.choice((0.3, 0.6, 1.2)),
+        phases=phases,
+    )
+
+
+def kills(drawn: Plan, phase: int, known: Iterable[str], count: int, longest_ms: int) -> list[Kill]:
+    """Draw the points of one phase, in the order in which a run reaches them.
+
+    Args:
+        drawn: the series.
+        phase: its number.
+        known: names of points, as reached so far.
+        count: how many to draw.
+        longest_ms: of an operation on this store, about.
+    """
+    # Each point draws for itself, so that one more known point leaves the other draws alone.
+    drawing = {point: drawn.rng(f"kill {phase} {point}") for point in set(known)}
+    rank = {point: rng.random() for point, rng in drawing.items()}
+    chosen = sorted(rank, key=lambda p: rank[p])[:count]
+    found = []
+    for point in sorted(chosen, key=lambda p: (ORDER.index(p.partition(".")[0]), rank[p])):
+        rng, during = drawing[point], point.endswith(".during")
+        nth = rng.choice((1, 1, 2)) if point.startswith(("embed.merge", "collect.merge")) else 1
+        found.append(Kill(point, nth, rng.randint(1, longest_ms) if during else 0))
+    return found

@@ -1,0 +1,138 @@
+"""What several series share: a mark, a folder, a store, and one Ray of several nodes."""
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.torture.cluster import Cluster
+from tests.torture.plan import Plan
+from tests.torture.points import Kill, Log, read
+from tests.torture.processes import Mark, adopt, guard, start
+from tests.torture.stores import Store
+
+SETTINGS = (
+    "embed.pixels_side=8",
+    "embed.batch_size=8",
+    "embed.threads=1",
+    "embed.levels=[1.0]",
+    "embed.merge_rows=16",
+    "index.compact_above=2",
+    "index.keep_days=0",
+    "measure.analyses=['duplicates']",
+)
+VARIANTS = (0, 1000)
+
+
+@dataclass
+class Session:
+    """Everything that a series needs and does not own."""
+
+    mark: Mark
+    folder: Path
+    store: Store
+    cluster: Cluster
+    drivers: int = 0
+
+    def driver(
+        self, place: "Place", drawn: Plan, kill: Kill | None = None, pause_s: float = 0.0
+    ) -> "Driver":
+        """Start a driver over a place; it joins the cluster."""
+        kill = kill or Kill()
+        settings = (*SETTINGS, f"embed.encoder={drawn.encoder}")
+        return Driver(
+            self,
+            "tests.torture.driver",
+            *(f"--die={kill.point}", f"--nth={kill.nth}", f"--after-ms={kill.after_ms}"),
+            *(f"--pause-s={pause_s}", f"--few={drawn.few}"),
+            *("--", "audit", str(place.pictures)),
+            *("--db", place.database, "--out", str(place.report)),
+            *(part for text in settings for part in ("--set", text)),
+        )
+
+
+@dataclass(frozen=True)
+class Place:
+    """A source, a database and a report."""
+
+    pictures: Path
+    database: str
+    report: Path
+
+
+class Driver:
+    """One driver's process, and what it said.
+
+    Args:
+        session: it joins the session's Ray.
+        module: that is run.
+        arguments: of the module, beside where it logs.
+    """
+
+    def __init__(self, session: Session, module: str, *arguments: str) -> None:
+        session.drivers += 1
+        name = f"driver{session.drivers}"
+        self.session = session
+        self.mark = session.mark.part(name)
+        self.log = session.folder / f"{name}.events"
+        self.text = session.folder / f"{name}.log"
+        self.process = start(
+            [sys.executable, "-m", module, f"--log={self.log}", *arguments],
+            self.mark,
+            session.cluster.environment,
+            self.text,
+        )
+        self.started = time.monotonic()
+
+    def events(self) -> list[dict]:
+        return read(self.log)
+
+    def stage(self) -> str:
+        """Return what the driver was last seen doing."""
+        points = [event["at"] for event in self.events() if "at" in event]
+        return points[-1].partition(".")[0] if points else "start"
+
+    def stuck(self, seconds: float) -> bool:
+        return time.monotonic() - self.started > seconds
+
+    def end(self) -> int:
+        """Wait for the end, take what belonged to it along; returns its exit code."""
+        code = self.process.wait()
+        self.mark.kill()
+        return code
+
+    def shot(self) -> bool:
+        """SIGKILL it from outside; tells whether it still ran."""
+        if self.process.poll() is not None:
+            return False
+        Log(str(self.log)).write(died=f"{self.stage()}.at random")
+        self.process.kill()
+        return True
+
+
+@contextmanager
+def session(store: str, workers: int = 2) -> Iterator[Session]:
+    """Start a store and a Ray; nothing of either is left afterwards, whatever happens."""
+    folder = Path(tempfile.mkdtemp(prefix="ct-", dir="/tmp"))
+    mark = Mark()
+    adopt(orphans=True)
+    watch = guard(mark, folder)
+    before = dict(os.environ)
+    try:
+        place = Store(store, mark, folder)
+        cluster = Cluster(mark, folder, place.environment, workers)
+        cluster.start()
+        yield Session(mark, folder, place, cluster)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        mark.kill()
+        adopt(orphans=False)
+        watch.kill()
+        watch.wait()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,139 @@
+"""``python -m tests.torture.table FILE...``: add up series and print them as markdown."""
+
+import argparse
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+WRONG = ("lost", "repeated", "disagreements", "bits", "tags", "findings")
+RULE = """\
+The last column is the rule of three: zero failures in n kills bound the rate of failures at 95 %
+by 3/n. The control is the same pictures and kills through Ray Data with its checkpointing into
+lance-ray; it has no catalog, tags or findings to judge."""
+PLACES = {
+    "merge": "merge into {}",
+    "create": "creation of {}",
+    "tag": "tag of {}",
+    "compact": "compaction of {}",
+    "cleanup": "clean-up of {}",
+    "config": "configuration of {}",
+    "delete": "deletion from {}",
+    "write": "writing {}",
+}
+
+
+def read(paths: Iterable[Path]) -> list[dict[str, Any]]:
+    """Return the lines of some result files."""
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+
+
+def place(name: str) -> str:
+    """Say where a kill was: "embed.merge.contents.before" is "embed, merge into contents"."""
+    stage, _, rest = name.partition(".")
+    operation, _, rest = rest.partition(".")
+    if operation in PLACES:
+        return f"{stage}: {PLACES[operation].format(rest.rpartition('.')[0])}"
+    if operation == "at random":
+        return f"{stage}: driver, at random"
+    return f"{stage}: {operation}" if operation != "node" else f"{stage}: a whole node"
+
+
+def kills(lines: Sequence[dict[str, Any]]) -> str:
+    """Return the kills by place and store, and when within a place."""
+    stores = sorted({line["store"] for line in lines})
+    counted: dict[str, Counter[str]] = defaultdict(Counter)
+    when: Counter[str] = Counter()
+    for line in lines:
+        for name, count in line["kills"].items():
+            counted[place(name)][line["store"]] += count
+            end = name.rpartition(".")[2]
+            when["at random" if end in ("at random", "actor", "task", "node") else end] += count
+    text = [_row(["killed in", *stores, "all"]), _row(["---", *["---:"] * (len(stores) + 1)])]
+    for name in sorted(counted):
+        text.append(_row([name, *(counted[name][s] for s in stores), counted[name].total()]))
+    totals = [sum(c[s] for c in counted.values()) for s in stores]
+    text.append(_row(["**all**", *totals, sum(totals)]))
+    moments = ", ".join(f"{count} {name}" for name, count in sorted(when.items()))
+    return "\n".join([*text, "", f"Moments: {moments} (the operation that is named)."])
+
+
+def sums(lines: Sequence[dict[str, Any]]) -> str:
+    """Return what came out, by store; then the control."""
+    head = ("series", "kills", "drivers", "rows asked for", *WRONG, "embedded again")
+    head = (*head, "series that did not end", "at most, of kills")
+    text = [_row(["", *head]), _row(["---", *["---:"] * len(head)])]
+    product = [line for line in lines if not line.get("control")]
+    control = [line for line in lines if line.get("control")]
+    for store in sorted({line["store"] for line in product}):
+        text.append(_sum(store, [line for line in product if line["store"] == store]))
+    if product:
+        text.append(_sum("**all**", product))
+    for kind in sorted({line["kind"] for line in control}):
+        some = [line for line in control if line["kind"] == kind]
+        text.append(_sum(f"control, {kind}", some))
+    return "\n".join(text)
+
+
+def _sum(name: str, lines: Sequence[dict[str, Any]]) -> str:
+    count = sum(sum(line["kills"].values()) for line in lines)
+    sound = all(line["sound"] for line in lines)
+    # Zero failures in n trials: the rule of three bounds their rate at 95 % by 3 / n.
+    bound = f"{100 * 3 / count:.2g} %" if sound and count else "-"
+    embedded = sum(line["embedded"] for line in lines)
+    again = sum(line["embedded_again"] for line in lines)
+    return _row(
+        [
+            name,
+            len(lines),
+            count,
+            sum(line["drivers"] for line in lines),
+            sum(line["rows"] for line in lines),
+            *(sum(line[what] for line in lines) for what in WRONG),
+            f"{again} of {embedded}",
+            sum(bool(line["failures"]) for line in lines),
+            bound,
+        ]
+    )
+
+
+def _row(cells: Sequence[Any]) -> str:
+    return "| " + " | ".join(f"{c:,}" if isinstance(c, int) else str(c) for c in cells) + " |"
+
+
+def page(lines: Sequence[dict[str, Any]]) -> str:
+    """Return the whole page."""
+    product = [line for line in lines if not line.get("control")]
+    days = sorted({line["date"][:10] for line in lines})
+    versions = sorted({json.dumps(line["versions"]) for line in lines})
+    told = "; ".join(
+        ", ".join(f"{name} {v}" for name, v in json.loads(text).items()) for text in versions
+    )
+    return "\n\n".join(
+        [
+            "# Results of the torture harness",
+            "Made by `python -m tests.torture.table benchmarks/torture/*.jsonl`.",
+            f"Days: {', '.join(days)}. Versions: {told}.",
+            sums(lines),
+            RULE,
+            "## Where",
+            kills(product),
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, help="write the page there")
+    given = parser.parse_args()
+    text = page(read(given.files)) + "\n"
+    if given.out:
+        given.out.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+
+
+if __name__ == "__main__":
+    main()
