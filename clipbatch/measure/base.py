@@ -12,6 +12,8 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from clipbatch.measure.cost import Cost, Size
+
 P = TypeVar("P")
 
 Result = Mapping[str, NDArray[Any]]
@@ -40,6 +42,8 @@ class Contents:
         seed: the collection's.
         encoder: slug of the table the vectors come from.
         found: the findings that the analysis needs (``Analysis.needs``), by name.
+        before: this analysis's finding of an earlier night, by the same parameters, where the
+            analysis ``mends``. The answer may not depend on whether it is there.
         text: prompts -> (n, D) float32 by the run's encoder; raises NotImplementedError where that
             has no text tower. None where there is no encoder at hand. Loads weights when called,
             so it is for ``plan``; what comes of it travels in a unit's arguments.
@@ -58,6 +62,7 @@ class Contents:
     seed: int = 0
     encoder: str = ""
     found: Mapping[str, "Finding"] = field(default_factory=dict)
+    before: "Finding | None" = None
     text: Callable[[Sequence[str]], NDArray[np.float32]] | None = None
 
     def __len__(self) -> int:
@@ -174,12 +179,12 @@ class Pairs:
     """Bulk evidence: pairs of positions in Contents, a < b by content_id.
 
     Attributes:
-        a, b: (K,) int64. cosine: (K,) float32.
+        a, b: (K,) int64. cosine: (K,) float32 or float64.
     """
 
     a: NDArray[np.int64]
     b: NDArray[np.int64]
-    cosine: NDArray[np.float32]
+    cosine: NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -236,6 +241,8 @@ class Analysis(Generic[P]):
             only while those positions hold the same contents.
         needs: analyses, earlier in the list, whose findings it reads from ``Contents.found``. They
             are answered first, also where the configuration does not ask for them.
+        cost: (size, params) -> what it would take; None where nobody declared it.
+        mends: whether it can start from its finding of an earlier night (``Contents.before``).
     """
 
     name: str
@@ -247,6 +254,8 @@ class Analysis(Generic[P]):
     needs_labels: bool = False
     names_positions: bool = True
     needs: tuple[str, ...] = ()
+    cost: Callable[[Size, P], Cost] | None = None
+    mends: bool = False
 
 
 def check_vectors(vectors: NDArray[np.float32]) -> None:

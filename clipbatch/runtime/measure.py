@@ -1,8 +1,9 @@
 """Findings of one run: units as Ray tasks, bounded in flight, keyed, so a crash loses little."""
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -14,8 +15,8 @@ from clipbatch import embed, schema, seeds
 from clipbatch.config import Config
 from clipbatch.embed.encoder import Encoder
 from clipbatch.errors import ClipbatchError, UnitFailed
-from clipbatch.index import read, table
-from clipbatch.index.runs import Run
+from clipbatch.index import evidence, read, table
+from clipbatch.index.runs import Run, history
 from clipbatch.measure import ANALYSES, fingerprint, store
 from clipbatch.measure.base import Analysis, Contents, Finding, Inputs, Result, Unit
 from clipbatch.measure.serial import run_rounds
@@ -84,7 +85,8 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
             say("measure", f"{analysis.name}: unchanged, reused")
             continue
         found_first = {name: measured.findings[name] for name in analysis.needs}
-        given = replace(contents, found=found_first, text=_Text(config))
+        before = _before(database, run, analysis.name, params) if analysis.mends else None
+        given = replace(contents, found=found_first, before=before, text=_Text(config))
         asked = _Asked(run.run_id, given, vectors, params, noise)
         units = _Units(config, session, asked)
         started = time.monotonic()
@@ -99,8 +101,8 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
         measured.findings[analysis.name] = finding
         seconds = time.monotonic() - started
         data = store.finding_to_bytes(finding)
-        # The pairs first: a finding that is there is never asked for again.
-        _save_pairs(database, contents, finding, run)
+        # The evidence first: a finding that is there is never asked for again.
+        evidence.save(database, contents, finding, run.run_id)
         _save(database, [(key, analysis.name, "", data, seconds, run.run_id)])
         new, reused = measured.units
         measured.units = (new + units.computed, reused + units.reused)
@@ -269,19 +271,21 @@ def _save(database: str, rows: list[tuple[str, str, str, bytes, float, str]]) ->
         table.merge(database, schema.FINDINGS, data, update=False)
 
 
-def _save_pairs(database: str, contents: Contents, finding: Finding, run: Run) -> None:
-    if finding.pairs is None:
-        return
-    name = schema.pairs_table(run.encoder)
-    table.create(database, name, schema.PAIRS_SCHEMA)
-    pairs = finding.pairs
-    rows = pa.table(
-        [
-            pa.array(contents.content_id[pairs.a].tolist(), pa.string()),
-            pa.array(contents.content_id[pairs.b].tolist(), pa.string()),
-            pa.array(pairs.cosine, pa.float32()),
-            pa.array([run.run_id] * len(pairs.a), pa.string()),
-        ],
-        schema=schema.PAIRS_SCHEMA,
-    )
-    table.merge(database, name, rows, update=False)
+def _before(database: str, run: Run, name: str, params: Any) -> Finding | None:
+    """Return the latest earlier finding of an analysis that nothing but pictures tell from now's.
+
+    That is one of the same encoder, seed, parameters and version of clipbatch.
+    """
+    wanted = (json.loads(json.dumps(asdict(params))), run.config["collect"]["seed"])
+    for other in reversed(history(database)):
+        config = other.config
+        if (
+            other.run_id < run.run_id
+            and other.encoder == run.encoder
+            and other.versions.get("clipbatch") == run.versions.get("clipbatch")
+            and (config["measure"]["parameters"].get(name), config["collect"]["seed"]) == wanted
+            and (key := other.fingerprints.get(name))
+            and (found := _load(database, [key]).get((key, "")))
+        ):
+            return store.finding_from_bytes(found)
+    return None

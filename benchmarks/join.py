@@ -1,0 +1,214 @@
+"""How fast is the exact join against FAISS's flat range search, and how does it grow?
+
+    .venv/bin/python benchmarks/join.py [--rows 100000] [--threshold 0.9] [--growth 50000]
+
+The rival: FAISS IndexFlatIP.range_search, all rows against all rows, float32. Two threads each,
+one after the other in one run; above --rival-rows queries the rival is measured on that many and
+extrapolated, which is exact in its operations (every query meets every row).
+
+The vectors: features of real pictures by the offline encoder (EfficientNet-Lite0, 1280 numbers,
+none negative): the Grocery Store pictures, those of every --pictures folder, and every --features
+file of such features. Beyond what there are: a copy of a picture drawn at random is its features
+plus 0.5 to 1 times, at random, what a real edit did to the features of some other picture
+(JPEG at quality 30, half size, two crops), relative to their lengths, cut at zero. All are brought
+to 512 numbers by the leading singular vectors of the real ones, to length 1, and shuffled.
+"""
+
+import argparse
+import io
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+THREADS = 2
+os.environ["OMP_NUM_THREADS"] = str(THREADS)
+os.environ["OPENBLAS_NUM_THREADS"] = str(THREADS)
+sys.path.insert(0, str(Path(__file__).parents[1]))
+DIM = 512
+EDITED = 300
+
+
+def _decoded(data: bytes):
+    from PIL import Image
+
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def _edits(picture):
+    from PIL import Image
+
+    image, (h, w) = Image.fromarray(picture), picture.shape[:2]
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=30)
+    yield _decoded(out.getvalue())
+    yield np.asarray(image.resize((w // 2, h // 2), Image.Resampling.LANCZOS))
+    yield np.asarray(image.crop((w // 10, h // 10, w - w // 10, h - h // 10)))
+    yield np.asarray(image.crop((0, 0, w * 7 // 10, h * 7 // 10)))
+
+
+def encoded(pictures) -> np.ndarray:
+    """Return features of pictures by the offline encoder."""
+    import torch
+
+    from clipbatch import config as configs
+    from clipbatch import embed
+    from clipbatch.embed import preprocess
+
+    encoder = embed.load(configs.EmbedConfig(encoder="offline-lite"), torch.device("cpu"))
+    spec, rows, batch = encoder.spec.preprocess, [], []
+    for picture in pictures:
+        batch.append(preprocess.prepare(picture, spec))
+        if len(batch) == 16:
+            rows.append(_forward(encoder, spec, batch))
+            batch = []
+    if batch:
+        rows.append(_forward(encoder, spec, batch))
+    return np.concatenate(rows)
+
+
+def _forward(encoder, spec, batch):
+    import torch
+
+    from clipbatch.embed import preprocess
+
+    ready = preprocess.normalise(torch.from_numpy(np.stack(batch)), spec)
+    return encoder.encode(ready).float().cpu().numpy()
+
+
+def real(args) -> tuple[np.ndarray, np.ndarray]:
+    """Return features of length 1 of all real pictures, and what edits did to some of them."""
+    if args.cache and Path(args.cache).exists():
+        held = np.load(args.cache)
+        return held["features"], held["edits"]
+    from tests import groceries
+
+    pictures = [_decoded(row["data"]) for row in groceries.rows(10**6)]
+    for folder in args.pictures:
+        names = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in (".jpg", ".png"))
+        pictures += [_decoded(p.read_bytes()) for p in names]
+    features = unit(encoded(pictures))
+    chosen = np.random.default_rng(0).permutation(len(pictures))[:EDITED]
+    edited = unit(encoded(e for i in chosen for e in _edits(pictures[i])))
+    edits = edited - np.repeat(features[chosen], 4, axis=0)
+    more = [unit(np.load(file).astype(np.float32)) for file in args.features]
+    features = np.concatenate([features, *more])
+    if args.cache:
+        np.savez(args.cache, features=features, edits=edits)
+    return features, edits
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def vectors(features, edits, n: int) -> np.ndarray:
+    """Return (n, DIM) float32 of length 1: real ones first come in, then jittered copies."""
+    rng = np.random.default_rng(1)
+    chosen = features[rng.permutation(len(features))]
+    some = chosen[:20_000].astype(np.float64)
+    leading = np.linalg.eigh(some.T @ some)[1][:, ::-1][:, :DIM].astype(np.float32)
+    found = np.empty((n, DIM), np.float32)
+    found[: len(chosen)] = unit(chosen[:n] @ leading)
+    for start in range(len(chosen), n, 20_000):
+        count = min(20_000, n - start)
+        moved = edits[rng.integers(0, len(edits), count)]
+        moved = moved * rng.uniform(0.5, 1, (count, 1)).astype(np.float32)
+        copies = np.maximum(chosen[rng.integers(0, len(chosen), count)] + moved, 0)
+        found[start : start + count] = unit(unit(copies) @ leading)
+    return found[rng.permutation(n)]
+
+
+def _resident(name: str) -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) / 1e6
+    return float("nan")
+
+
+class Measured:
+    """Wall seconds, CPU seconds, and GB of memory beyond what was held before."""
+
+    def __enter__(self):
+        Path("/proc/self/clear_refs").write_text("5")
+        self.held = _resident("VmRSS")
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *_):
+        self.wall, self.cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
+        self.memory = _resident("VmHWM") - self.held
+
+    def __str__(self):
+        return f"{self.wall:.2f} s, {self.cpu:.2f} s of CPU, {self.memory:.2f} GB more memory"
+
+
+def rival(x, threshold: float, queries: int):
+    """Return FAISS's (query, row, product) of the first queries, and what it took."""
+    import faiss
+
+    faiss.omp_set_num_threads(THREADS)
+    index = faiss.IndexFlatIP(x.shape[1])
+    index.add(x)
+    with Measured() as took:
+        limits, product, row = index.range_search(x[:queries], threshold - 1e-6)
+    query = np.repeat(np.arange(queries), np.diff(limits.astype(np.int64)))
+    return query, row, product, took
+
+
+def agree(joined, query, row, product, queries: int, threshold: float) -> bool:
+    """Do both list the same pairs, but for those that float32 cannot tell from the threshold?"""
+    sure = (row > query) & (product >= threshold + 1e-6)
+    possible = (row > query) & (product >= threshold - 1e-6)
+    ours = joined.a < queries
+    n = int(row.max(initial=0)) + int(joined.b.max(initial=0)) + 2
+    found = joined.a[ours] * n + joined.b[ours]
+    return bool(
+        np.isin((query * n + row)[sure], found).all()
+        and np.isin(found, (query * n + row)[possible]).all()
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--growth", type=int, nargs="*", default=[50_000])
+    parser.add_argument("--threshold", type=float, default=0.9)
+    parser.add_argument("--rival-rows", type=int, default=100_000)
+    parser.add_argument("--pictures", nargs="*", default=[])
+    parser.add_argument("--features", nargs="*", default=[])
+    parser.add_argument("--cache", help="a .npz to keep the features in")
+    args = parser.parse_args()
+    from clipbatch.neighbours.join import join
+    from clipbatch.neighbours.sketch import kinds
+
+    features, edits = real(args)
+    print(f"{len(features):,} real pictures, {len(edits):,} edits; short rows: {kinds()[0]}")
+    seconds = {}
+    for n in sorted({*args.growth, args.rows}):
+        x = vectors(features, edits, n)
+        join(x[:2000], None, args.threshold, 10**8, threads=THREADS)  # compiles
+        with Measured() as took:
+            joined = join(x, None, args.threshold, 10**8, threads=THREADS)
+        seconds[n] = took.cpu
+        print(
+            f"join {n:,}: {took}; {joined.total:,} pairs, {joined.total / n:.2f} a row", flush=True
+        )
+    queries = min(args.rows, args.rival_rows)
+    query, row, product, slow = rival(x, args.threshold, queries)
+    same = agree(joined, query, row, product, queries, args.threshold)
+    part = args.rows / queries
+    print(f"FAISS {queries:,} x {args.rows:,}: {slow}; the same pairs: {same}")
+    clock, cpu = slow.wall * part / took.wall, slow.cpu * part / took.cpu
+    how = f" (FAISS extrapolated by {part:g})" if part > 1 else ""
+    print(f"ratio {clock:.1f} by the clock, {cpu:.1f} by CPU{how}")
+    low, high = min(seconds), max(seconds)
+    if low < high:
+        power = np.log(seconds[high] / seconds[low]) / np.log(high / low)
+        print(f"growth from {low:,} to {high:,} rows: exponent {power:.2f} (CPU seconds)")
+
+
+if __name__ == "__main__":
+    main()
