@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from clipbatch.measure import duplicates_evidence
+from clipbatch.measure import duplicates_copies, duplicates_evidence
 from clipbatch.measure.base import Contents, Finding, Number, Pairs
 from clipbatch.measure.copies import Images
 from clipbatch.measure.duplicates_story import VERIFIED, Limits, Near, Sampled, Story
@@ -26,10 +26,10 @@ def tell(contents: Contents, near: Near, sampled: Sampled | None, limits: Limits
         headline=_headline(story),
         numbers=tuple(_numbers(story)),
         meaning=MEANING,
-        tables=tuple(duplicates_evidence.tables(story)),
-        figures=tuple(duplicates_evidence.figures(story, sampled)),
-        evidence=tuple(duplicates_evidence.groups(story)),
-        notes=tuple(_notes(story, sampled)),
+        tables=(*duplicates_copies.tables(story), *duplicates_evidence.tables(story)),
+        figures=(*duplicates_evidence.figures(story, sampled), *duplicates_copies.figures(story)),
+        evidence=(*duplicates_copies.evidence(story), *duplicates_evidence.groups(story)),
+        notes=(*_notes(story, sampled), *duplicates_copies.notes(story)),
         per_content={"near_group": near.groups.of.astype("int32")},
         pairs=Pairs(near.a, near.b, near.cosine.astype("float32")),
     )
@@ -54,6 +54,7 @@ def _numbers(story: Story) -> Iterator[Number]:
     yield Number("contents", len(contents), "contents", note=CENSUS)
     yield from _exact(story)
     yield from _near(story)
+    yield from duplicates_copies.numbers(story)
 
 
 def _exact(story: Story) -> Iterator[Number]:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipbatch import seeds
-from clipbatch.measure import likeness
+from clipbatch.measure import duplicates_sources, likeness, pixel_pairs
 from clipbatch.measure.base import Contents
 from clipbatch.measure.components import NearGroups
 from clipbatch.measure.copies import Images, Rows, Told
+from clipbatch.measure.duplicates_sources import Copies
 
 VERIFIED: Final = 20_000  # near pairs compared on pixels, the most similar ones
 CONTROL: Final = 1_000  # random pairs compared on pixels, to show what chance gives
@@ -141,6 +142,16 @@ class Story:
         if self.correlation is not None:
             found[: len(self.correlation)] = self.correlation >= self.limits.verify
         return found
+
+    @cached_property
+    def hashed(self) -> pixel_pairs.PixelPairs:
+        """Copies found by hashes, without the encoder."""
+        return pixel_pairs.find(self.contents.facts, self.limits.verify)
+
+    @cached_property
+    def copies(self) -> Copies | None:
+        """Pairs verified on pixels, whoever proposed them; None where nothing can be verified."""
+        return duplicates_sources.copies(self)
 
     @cached_property
     def chance(self) -> tuple[int, int]:

@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-ZOOMS: Final = (1.0, 0.95, 0.9, 0.8)  # shares of the side that a centred crop keeps
+CROPS: Final = 0.75  # smallest share of the side that a crop keeps
 FLAT: Final = 1.0  # grey levels of standard deviation below which there is nothing to compare
-_CHUNK: Final = 256  # pairs whose views are held at once
+CLOSE: Final = 0.75  # correlation at half the size from which a pair is looked at in full
+_CHUNK: Final = 64  # pairs whose windows are held at once
 
 Rows = NDArray[np.int64]
 
@@ -18,8 +19,10 @@ Rows = NDArray[np.int64]
 def correlation(thumbnail: NDArray[np.uint8], a: Rows, b: Rows) -> NDArray[np.float64]:
     """How well do two thumbnails agree once they are aligned?
 
-    Pearson's correlation of the pixels, the best over a mirrored copy and centred crops of either
-    picture. Brightness and contrast do not matter to it.
+    Pearson's correlation of the pixels, the best over mirrored copies and crops of either picture
+    that keep at least ``CROPS`` of its sides, anywhere (normalised cross-correlation; Lewis 1995).
+    Brightness and contrast do not matter to it. Pairs that are far from alike at half the size,
+    where fine detail cannot tell them apart, are not looked at again.
 
     Args:
         thumbnail: (N, S, S) uint8.
@@ -29,17 +32,36 @@ def correlation(thumbnail: NDArray[np.uint8], a: Rows, b: Rows) -> NDArray[np.fl
     Returns:
         (K,) in [-1, 1], to four decimals; 0 where a thumbnail is flat.
     """
-    found = np.zeros(len(a), np.float64)
+    coarse = _halved(thumbnail)
+    found = _best(coarse, a, b)
+    close = np.flatnonzero(found >= CLOSE)
+    found[close] = _best(thumbnail.astype(np.float32), a[close], b[close])
+    return found.clip(-1.0, 1.0).round(4)
+
+
+def _halved(thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the mean of each two by two pixels, (N, S / 2, S / 2)."""
+    n, side = len(thumbnail), thumbnail.shape[-1] // 2
+    blocks = thumbnail.reshape(n, side, 2, side, 2)
+    mean: NDArray[np.float32] = blocks.mean(axis=(2, 4), dtype=np.float32)
+    return mean
+
+
+def _best(pictures: NDArray[np.float32], a: Rows, b: Rows) -> NDArray[np.float64]:
+    """Return the best correlation over all placements, (K,)."""
+    found, full = np.zeros(len(a), np.float64), pictures.shape[-1]
     for start in range(0, len(a), _CHUNK):
         part = slice(start, start + _CHUNK)
         used, place = np.unique(np.concatenate([a[part], b[part]]), return_inverse=True)
-        views = _views(thumbnail[used].astype(np.float32))
+        some = pictures[used]
         first, second = np.split(place, 2)
-        left, right = views[first], views[second]
-        plain = views[:, 0, :, None]
-        best = np.maximum(left @ plain[second], right @ plain[first])
-        found[part] = best.max(axis=(1, 2))
-    return found.clip(-1.0, 1.0).round(4)
+        best = np.full(len(first), -1.0, np.float32)
+        for side in range(full, round(CROPS * full) - 1, -1):
+            windows, whole = _windows(some, side), _templates(some, side)
+            for x, y in ((first, second), (second, first)):
+                best = np.maximum(best, (windows[x] @ whole[y]).max(axis=(1, 2)))
+        found[part] = best
+    return found
 
 
 def hamming(phash: NDArray[np.str_], a: Rows, b: Rows) -> NDArray[np.int64]:
@@ -58,26 +80,32 @@ def hamming(phash: NDArray[np.str_], a: Rows, b: Rows) -> NDArray[np.int64]:
     return bits
 
 
-def _views(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return every zoom and its mirror image, (N, 2 Z, S * S), the plain picture first.
-
-    Each view has mean 0 and length 1; a flat one is zero.
-    """
-    zoomed = [z @ pictures @ z.T for z in (_zoom(pictures.shape[-1], s) for s in ZOOMS)]
-    views = np.stack([v for z in zoomed for v in (z, z[:, :, ::-1])], axis=1)
-    views = views.reshape(*views.shape[:2], -1)
-    views -= views.mean(axis=2, keepdims=True)
-    length = np.linalg.norm(views, axis=2, keepdims=True)
-    flat = length < FLAT * pictures.shape[-1]
-    return np.where(flat, np.float32(0), views / np.where(flat, np.float32(1), length))
+def _directions(views: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Bring views (..., side * side) to mean 0 and length 1; a flat one to zero."""
+    centred = views - views.mean(axis=-1, keepdims=True)
+    length = np.linalg.norm(centred, axis=-1, keepdims=True)
+    flat = length < FLAT * side
+    return np.where(flat, np.float32(0), centred / np.where(flat, np.float32(1), length))
 
 
-def _zoom(side: int, share: float) -> NDArray[np.float32]:
-    """Return the (S, S) matrix that samples the central ``share`` of a side, linearly."""
-    at = (1 - share) * (side - 1) / 2 + np.arange(side) * share
-    at = np.minimum(at, side - 1)
-    low = np.minimum(at.astype(int), side - 2)
-    matrix = np.zeros((side, side), np.float32)
-    matrix[np.arange(side), low] = 1 - (at - low)
-    matrix[np.arange(side), low + 1] = at - low
+def _windows(pictures: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Return every window of ``side`` pixels, (N, W, side * side)."""
+    cut = np.lib.stride_tricks.sliding_window_view(pictures, (side, side), axis=(1, 2))
+    return _directions(cut.reshape(len(pictures), -1, side * side), side)
+
+
+def _templates(pictures: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    """Return the whole picture and its mirror image shrunk to ``side``, (N, side * side, 2)."""
+    shrink = _shrink(pictures.shape[-1], side)
+    small = shrink @ pictures @ shrink.T
+    both = np.stack([small, small[:, :, ::-1]], axis=1, dtype=np.float32)
+    return _directions(both.reshape(len(pictures), 2, -1), side).swapaxes(1, 2)
+
+
+def _shrink(full: int, side: int) -> NDArray[np.float32]:
+    """Return the (side, full) matrix that resamples a side, by a triangle as wide as its step."""
+    step = full / side
+    centre = (np.arange(side)[:, None] + 0.5) * step - 0.5
+    weight = np.maximum(0.0, 1.0 - np.abs(np.arange(full)[None, :] - centre) / step)
+    matrix: NDArray[np.float32] = (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
     return matrix
