@@ -24,6 +24,7 @@ from clipbatch.measure.base import (
     Unit,
     check_vectors,
 )
+from clipbatch.measure.cost import Cost, Size
 from clipbatch.measure.homology_scopes import (
     HomologyParams,
     Scope,
@@ -81,8 +82,8 @@ def compute(inputs: Inputs, unit: Unit, params: HomologyParams) -> Result:
 
     Returns:
         Under "<repeat> ": "h<dimension> <cloud>", (B, 2) float32 births and deaths, clouds named
-        as in ``pairs_of``; "bottleneck" and "wasserstein", (pairs, dimensions) float64;
-        "unit_length", bool.
+        as in ``pairs_of``; "scale <cloud>", the median distance between its points; "bottleneck"
+        and "wasserstein", (pairs, dimensions) float64; "unit_length", bool.
     """
     for vectors in inputs.vectors.values():
         check_vectors(vectors)
@@ -107,11 +108,12 @@ def _repeat(
     clouds: dict[str, NDArray[Any]] = {str(v): vectors[:size] for v, vectors in drawn.items()}
     clouds[AGAIN] = clean[size:]
     clouds[NULL] = diagrams.featureless(clean, size, generator)
-    found = {
-        name: diagrams.persistence(diagrams.distances(cloud), params.maxdim)
-        for name, cloud in clouds.items()
-    }
     result: dict[str, NDArray[Any]] = {"unit_length": np.array(diagrams.is_unit(clean))}
+    found = {}
+    for name, cloud in clouds.items():
+        matrix = diagrams.distances(cloud)
+        found[name] = diagrams.persistence(matrix, params.maxdim)
+        result[f"scale {name}"] = np.array(np.median(matrix[np.triu_indices(size, 1)]))
     if params.distances:
         metrics = {"bottleneck": diagrams.bottleneck, "wasserstein": diagrams.wasserstein}
         pairs = pairs_of([v for v in drawn if v != CLEAN])
@@ -150,12 +152,25 @@ def _only(result: Result, prefix: str) -> Result:
     return {k.removeprefix(prefix): v for k, v in result.items() if k.startswith(prefix)}
 
 
+def cost(size: Size, params: HomologyParams) -> Cost:
+    """Tell what the diagrams of all scopes and repeats take; see ``diagrams.estimate``."""
+    noisy = min(size.noisy, len(params.levels) or size.noisy)
+    compared = len(pairs_of(range(noisy))) if params.distances else 0
+    memory, seconds = 0, 0.0
+    whole, classes = min(params.sample, size.contents // 2), size.half(params.class_sample)
+    for scopes, points in ((1, whole), (size.classes, classes)):
+        bytes_, once = diagrams.estimate(points, noisy + 3, params.maxdim + 1, compared)
+        memory, seconds = max(memory, bytes_), seconds + scopes * params.repeats * once
+    return Cost(memory, seconds)
+
+
 ANALYSIS: Final = Analysis(
     name="homology",
-    version=1,
+    version=2,
     params=HomologyParams,
     plan=plan,
     compute=compute,
     combine=combine,
     names_positions=False,
+    cost=cost,
 )

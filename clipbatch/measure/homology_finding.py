@@ -3,16 +3,16 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipbatch.measure import repeats
-from clipbatch.measure.base import Finding, Number, Table
+from clipbatch.measure import homology_tables, repeats
+from clipbatch.measure.base import Finding, Number
 from clipbatch.measure.homology_figures import figures
 from clipbatch.measure.homology_summary import METRICS, NULL, Summary
-from clipbatch.measure.repeats import CLEAN, rounded
+from clipbatch.measure.repeats import CLEAN
 
 Array = NDArray[np.float64]
 
@@ -26,6 +26,15 @@ ENDLESS: Final = (
     "One H0 bar of every cloud never dies (the whole cloud); it is left out everywhere."
 )
 OFF: Final = "not computed: measure.homology.distances is off"
+NO_BARS: Final = "no bars in any repeat"
+TOLD: Final = {  # of every cloud: shape -> unit, what it is; the last two of loops alone
+    "total": ("distance", "sum of lifetimes"),
+    "longest": ("distance", "longest lifetime"),
+    "entropy": ("nats", "persistent entropy: high where all bars last alike"),
+    "death": ("distance", "median death"),
+    "scatter": ("distance", "how far bars lie apart in the diagram, root mean square"),
+}
+CHANGES: Final = ("death", "scatter")
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,8 @@ def tell(
         asked: dimensions of homology and noisy variants: they name the numbers.
         notes: what was left out.
     """
-    wanted = [number for dim in asked[0] for number in _asked(dim, asked[1])]
+    wanted = [*_scales(asked[1])]
+    wanted += [number for dim in asked[0] for number in _asked(dim, asked[1])]
     if whole is None:
         why = "too few contents have every variant for two disjoint subsamples"
         names = {"points": "points", "classes": "classes"} | {one.name: one.unit for one in wanted}
@@ -67,23 +77,28 @@ def tell(
             *(_number(one, whole) for one in wanted),
         ),
         meaning=MEANING,
-        tables=(_whole_table(whole), *([_classes_table(classes)] if classes else [])),
+        tables=homology_tables.tables(whole, classes),
         figures=figures(whole, classes),
         notes=(_metric_note(whole), ENDLESS, *notes),
     )
 
 
+def _scales(noisy: Sequence[int]) -> Iterator[_Asked]:
+    clouds = {"clean": str(CLEAN), **{str(v): str(v) for v in noisy}, "null": NULL}
+    for name, cloud in clouds.items():
+        yield _Asked(f"scale_{name}", methodcaller("scale", cloud), "median distance of two points")
+
+
 def _asked(dim: int, noisy: Sequence[int]) -> Iterator[_Asked]:
     """Yield the numbers of one dimension of homology."""
     clouds = {"clean": str(CLEAN), **{str(v): str(v) for v in noisy}, "null": NULL}
+    told = TOLD if dim else {name: TOLD[name] for name in ("total", "longest", "entropy")}
     for name, cloud in clouds.items():
-        total, longest = methodcaller("total", dim, cloud), methodcaller("longest", dim, cloud)
-        yield _Asked(f"h{dim}_total_{name}", total, "sum of lifetimes")
-        yield _Asked(f"h{dim}_longest_{name}", longest, "longest lifetime")
+        for shape, (unit, note) in told.items():
+            values = methodcaller("shape", shape, dim, cloud)
+            yield _Asked(f"h{dim}_{shape}_{name}", values, note, unit)
     if dim:  # In many dimensions nearly every H0 bar is long: points hardly have neighbours.
-        rule = "clean bars longer than twice the floor's bottleneck and than the null's longest"
-        persistent = methodcaller("persistent", dim)
-        yield _Asked(f"h{dim}_persistent", persistent, rule, unit="bars")
+        yield from _of_loops(dim, noisy)
     rule = "longest clean bar less the null's; a spread around 0 is no difference"
     yield _Asked(f"h{dim}_longest_above_null", methodcaller("above_null", dim), rule)
     for metric in METRICS:
@@ -97,14 +112,31 @@ def _asked(dim: int, noisy: Sequence[int]) -> Iterator[_Asked]:
                 yield _Asked(f"{kind}_{metric}_h{dim}_{v}", values, note, floor=floor)
 
 
+def _of_loops(dim: int, noisy: Sequence[int]) -> Iterator[_Asked]:
+    """Yield which loops last, and whether noise makes them die sooner and draw together."""
+    rule = "bars longer than twice the clean floor's bottleneck and than the clean null's longest"
+    yield _Asked(f"h{dim}_persistent", methodcaller("persistent", dim), rule, "bars")
+    for v in noisy:
+        last = methodcaller("persistent", dim, str(v))
+        yield _Asked(f"h{dim}_persistent_{v}", last, rule, "bars")
+        for shape in CHANGES:
+            note = f"{TOLD[shape][1]}: level {v / 1000:g} less clean, the same contents"
+            change = methodcaller("change", shape, dim, v)
+            yield _Asked(f"h{dim}_{shape}_change_{v}", change, note)
+            scaled = methodcaller("change", shape, dim, v, scaled=True)
+            note += "; each in units of its cloud's scale, so shrinking alone is no change"
+            yield _Asked(f"h{dim}_scaled_{shape}_change_{v}", scaled, note, "scales")
+
+
 def _number(one: _Asked, whole: Summary) -> Number:
     note = one.note
+    missing = NO_BARS if one.floor is None and whole.measured else OFF
     if one.floor is not None and whole.measured:
         _, low, high = repeats.spread(one.floor(whole))
         note = f"{note}; floor {low:.4g} to {high:.4g}"
     values = one.values(whole)
     known = bool(np.isfinite(values).any())
-    return repeats.number(one.name, values, one.unit, note if known else OFF)
+    return repeats.number(one.name, values, one.unit, note if known else missing)
 
 
 def _metric_note(whole: Summary) -> str:
@@ -128,39 +160,3 @@ def _headline(whole: Summary) -> str:
     if not beyond:
         return f"{loops}no noise level moves H0 beyond the sampling floor."
     return f"{loops}noise moves H0 beyond the sampling floor from level {beyond[0] / 1000:g} on."
-
-
-def _row(columns: dict[str, list[Any]], one: Summary, variant: int) -> None:
-    """Append the medians of one level, and the spread of the distance that has a floor."""
-
-    def add(name: str, value: float | None) -> None:
-        columns.setdefault(name, []).append(rounded(value))
-
-    for dim in one.dims:
-        add(f"h{dim}_total", repeats.spread(one.total(dim, str(variant)))[0])
-        add(f"h{dim}_longest", repeats.spread(one.longest(dim, str(variant)))[0])
-        for metric in METRICS if one.measured else ():
-            add(f"h{dim}_{metric}_paired", repeats.spread(one.paired(metric, dim, variant))[0])
-            values = repeats.spread(one.disjoint(metric, dim, variant))
-            for end, value in zip(("", "_low", "_high"), values, strict=True):
-                if not end or metric == "wasserstein":
-                    add(f"h{dim}_{metric}_disjoint{end}", value)
-
-
-def _whole_table(whole: Summary) -> Table:
-    columns: dict[str, list[Any]] = {"level": [v / 1000 for v in (CLEAN, *whole.noisy)]}
-    for v in (CLEAN, *whole.noisy):
-        _row(columns, whole, v)
-    title = f"Whole collection by level, {whole.size} points a cloud; level 0 is the floor"
-    return Table(title, columns)
-
-
-def _classes_table(classes: Sequence[Summary]) -> Table:
-    columns: dict[str, list[Any]] = {"class": [], "level": []}
-    for one in classes:
-        for v in (CLEAN, *one.noisy):
-            columns["class"].append(one.name)
-            columns["level"].append(v / 1000)
-            _row(columns, one, v)
-    title = f"Classes by level, {classes[0].size} points a cloud; level 0 is the floor"
-    return Table(title, columns)

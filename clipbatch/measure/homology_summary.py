@@ -1,6 +1,6 @@
 """The diagrams of all repeats of one scope: lifetimes, distances, and what stands above chance."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,17 @@ Array = NDArray[np.float64]
 METRICS: Final = ("bottleneck", "wasserstein")
 AGAIN: Final = "again"  # the second, disjoint clean subsample
 NULL: Final = "null"  # the featureless cloud
+
+
+SHAPES: Final[dict[str, Callable[[Diagram], float]]] = {
+    "total": lambda bars: float(diagrams.lifetimes(bars).sum()),
+    "longest": lambda bars: float(diagrams.lifetimes(bars).max(initial=0.0)),
+    "second": lambda bars: float(np.sort(diagrams.lifetimes(bars))[-2]) if len(bars) > 1 else 0.0,
+    "entropy": diagrams.entropy,
+    "death": diagrams.median_death,
+    "scatter": diagrams.scatter,
+}
+"""What is told of one diagram, by the name that numbers and columns carry."""
 
 
 def pairs_of(noisy: Sequence[int]) -> list[tuple[str, str]]:
@@ -74,13 +85,31 @@ class Summary:
         every = range(len(self.found))
         return [diagrams.lifetimes(self.diagram(dim, cloud, repeat)) for repeat in every]
 
-    def total(self, dim: int, cloud: str) -> Array:
-        """Sum of lifetimes per repeat, (R,)."""
-        return np.array([lives.sum() for lives in self._lives(dim, cloud)])
+    def shape(self, name: str, dim: int, cloud: str) -> Array:
+        """One of ``SHAPES`` of a cloud's diagram per repeat, (R,); NaN where it has no answer."""
+        every = range(len(self.found))
+        return np.array([SHAPES[name](self.diagram(dim, cloud, repeat)) for repeat in every])
 
-    def longest(self, dim: int, cloud: str) -> Array:
-        """Longest lifetime per repeat, (R,); 0 without bars."""
-        return np.array([lives.max(initial=0.0) for lives in self._lives(dim, cloud)])
+    def scale(self, cloud: str) -> Array:
+        """Median distance between a cloud's points per repeat, (R,)."""
+        return np.array([float(result[f"scale {cloud}"]) for result in self.found])
+
+    def change(self, name: str, dim: int, variant: int, *, scaled: bool = False) -> Array:
+        """What noise does to a shape of the same contents: noisy less clean per repeat, (R,).
+
+        Args:
+            name: one of ``SHAPES``.
+            dim: of homology.
+            variant: noisy.
+            scaled: each shape in units of its own cloud's scale, so that a cloud which only shrank
+                shows no change.
+        """
+        sides = []
+        for cloud in (str(variant), str(CLEAN)):
+            unit = self.scale(cloud) if scaled else np.ones(len(self.found))
+            unit = np.where(unit > 0, unit, np.nan)
+            sides.append(self.shape(name, dim, cloud) / unit)
+        return np.asarray(sides[0] - sides[1])
 
     def distance(self, metric: str, dim: int, first: str, second: str) -> Array:
         """Distance between two clouds' diagrams per repeat, (R,); NaN where not computed."""
@@ -109,24 +138,26 @@ class Summary:
             return self.floor(metric, dim)
         return self.distance(metric, dim, AGAIN, str(variant))
 
-    def persistent(self, dim: int) -> Array:
-        """How many clean bars, (R,), outlast both what sampling and what no shape would give?
+    def persistent(self, dim: int, cloud: str = str(CLEAN)) -> Array:
+        """How many bars, (R,), outlast both what sampling and what no shape would give?
 
         Longer than twice the floor's bottleneck distance: a shorter one may be matched to the
         diagonal between two clean subsamples, so sampling alone can make it vanish (the rule of
         Fasy et al. 2014, with our floor for their band). And longer than the featureless cloud's
-        longest, since clouds without shape have bars too. Both at their 95 % point.
+        longest, since clouds without shape have bars too. Both at their 95 % point, of clean
+        clouds, whichever cloud is asked about.
         """
         _, _, floor = repeats.spread(self.floor("bottleneck", dim))
-        _, _, null = repeats.spread(self.longest(dim, NULL))
+        _, _, null = repeats.spread(self.shape("longest", dim, NULL))
         if floor is None or null is None:
             return np.full(len(self.found), np.nan)
         bound = max(2 * floor, null)
-        return np.array([(lives > bound).sum() for lives in self._lives(dim, str(CLEAN))])
+        return np.array([(lives > bound).sum() for lives in self._lives(dim, cloud)])
 
     def above_null(self, dim: int) -> Array:
         """How much longer is the longest clean bar than the null's? (R,)."""
-        return self.longest(dim, str(CLEAN)) - self.longest(dim, NULL)
+        clean = self.shape("longest", dim, str(CLEAN))
+        return np.asarray(clean - self.shape("longest", dim, NULL))
 
     def beyond_floor(self, dim: int) -> tuple[int, ...]:
         """At which variants does the disjoint Wasserstein distance exceed the floor's top?"""
