@@ -2,12 +2,35 @@
 
 from typing import Any, Final
 
-from clipbatch.measure import angles, clusters, duplicates, homology
+from clipbatch.measure import (
+    accuracy,
+    angles,
+    association,
+    balance,
+    clusters,
+    drift,
+    duplicates,
+    homology,
+    labels,
+    maps,
+    neighbours,
+    outliers,
+    pictures,
+)
 from clipbatch.measure.base import Analysis
 
 ANALYSES: Final[tuple[Analysis[Any], ...]] = (
+    neighbours.ANALYSIS,
     duplicates.ANALYSIS,
+    pictures.ANALYSIS,
+    labels.ANALYSIS,
+    outliers.ANALYSIS,
+    balance.ANALYSIS,
+    drift.ANALYSIS,
     clusters.ANALYSIS,
+    maps.ANALYSIS,
     angles.ANALYSIS,
     homology.ANALYSIS,
+    accuracy.ANALYSIS,
+    association.ANALYSIS,
 )

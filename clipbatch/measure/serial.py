@@ -28,6 +28,17 @@ def inputs_for(
     )
 
 
+def with_needed(
+    analysis: Analysis[Any], contents: Contents, vectors: Mapping[int, NDArray[np.float32]]
+) -> Contents:
+    """Answer what an analysis needs and does not have yet, by defaults."""
+    from clipbatch.measure import ANALYSES
+
+    needed = [a for a in ANALYSES if a.name in analysis.needs and a.name not in contents.found]
+    found = {a.name: run(a, contents, vectors) for a in needed}
+    return replace(contents, found={**contents.found, **found})
+
+
 def run_rounds(
     analysis: Analysis[Any], contents: Contents, params: Any, compute: Compute
 ) -> Finding:
@@ -56,12 +67,8 @@ def run(
         vectors: variant -> (N, D) float32, NaN rows where a vector does not exist.
         params: of ``analysis.params``; its defaults when None.
     """
-    from clipbatch.measure import ANALYSES
-
     params = analysis.params() if params is None else params
-    needed = [a for a in ANALYSES if a.name in analysis.needs and a.name not in contents.found]
-    found = {a.name: run(a, contents, vectors) for a in needed}
-    contents = replace(contents, found={**contents.found, **found})
+    contents = with_needed(analysis, contents, vectors)
 
     def compute(analysis: Analysis[Any], units: Sequence[Unit]) -> Mapping[str, Result]:
         return {

@@ -8,7 +8,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from clipbatch.measure.components import near_groups
-from clipbatch.measure.pairs import ordered
+from clipbatch.neighbours.join import ordered
 
 pytestmark = pytest.mark.quick
 

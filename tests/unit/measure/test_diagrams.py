@@ -41,6 +41,56 @@ def diagrams_of(points: np.ndarray) -> list[np.ndarray]:
     return diagrams.persistence(diagrams.distances(points))
 
 
+# Numbers of one diagram.
+
+
+def sphere(n: int, seed: int = 0) -> np.ndarray:
+    points = np.random.default_rng(seed).standard_normal((n, 3))
+    return points / np.linalg.norm(points, axis=1, keepdims=True)
+
+
+def test_a_sphere_has_no_loop_that_lasts_and_a_circle_has_one():
+    ball = diagrams.lifetimes(diagrams_of(sphere(200))[1])
+    ring = diagrams.lifetimes(diagrams_of(circle(60))[1])
+    assert ball.max() < 0.6  # its loops fill in across the gaps between points
+    assert ring.max() > 1.5
+
+
+@pytest.mark.parametrize("clusters", [2, 3, 5])
+def test_clusters_have_one_long_component_less_than_they_are(clusters):
+    centres = 10.0 * np.eye(6)[:clusters]
+    points = np.repeat(centres, 20, axis=0)
+    points = points + 0.1 * np.random.default_rng(0).standard_normal(points.shape)
+    lives = np.sort(diagrams.lifetimes(diagrams_of(points)[0]))
+    assert (lives > 5).sum() == clusters - 1
+    assert lives[-clusters] < 1
+
+
+def test_entropy_is_that_of_equal_shares_or_of_one_bar():
+    equal = np.array([[0.0, 2.0], [1.0, 3.0], [5.0, 7.0]])
+    assert diagrams.entropy(equal) == pytest.approx(np.log(3))
+    one = np.array([[0.0, 1.0], [0.5, 0.5 + 1e-9]])
+    assert diagrams.entropy(one) == pytest.approx(0.0, abs=1e-6)
+    assert diagrams.entropy(NONE) == 0.0
+
+
+@given(bars_of())
+def test_entropy_ignores_scale_and_the_others_follow_it(bars):
+    assert diagrams.entropy(3 * bars) == pytest.approx(diagrams.entropy(bars))
+    assert 0 <= diagrams.entropy(bars) <= np.log(max(len(bars), 1)) + 1e-9
+    assert diagrams.scatter(3 * bars) == pytest.approx(3 * diagrams.scatter(bars))
+    if len(bars):
+        assert diagrams.median_death(3 * bars) == pytest.approx(3 * diagrams.median_death(bars))
+
+
+def test_scatter_is_the_spread_of_points_and_death_their_median():
+    bars = np.array([[0.0, 1.0], [0.0, 3.0], [0.0, 8.0]])
+    assert diagrams.scatter(bars) == pytest.approx(np.std([1, 3, 8]))
+    assert diagrams.median_death(bars) == 3.0
+    assert diagrams.scatter(bars[:1]) == diagrams.scatter(NONE) == 0.0
+    assert np.isnan(diagrams.median_death(NONE))
+
+
 # Distances between points.
 
 
@@ -181,6 +231,14 @@ def test_both_distances_are_metrics_and_bottleneck_is_the_smaller(a, b, c):
         assert distance(a, b) == pytest.approx(distance(b, a))
         assert distance(a, c) <= distance(a, b) + distance(b, c) + 1e-9
     assert diagrams.bottleneck(a, b) <= diagrams.wasserstein(a, b) + 1e-9
+
+
+def test_many_bars_of_one_birth_are_matched_in_the_order_of_their_deaths():
+    """Where the diagonal is far. Nearly every bar may go to nearly every other: a dense search."""
+    rng = np.random.default_rng(0)
+    first, second = (np.stack([np.zeros(800), 10 + rng.random(800)], axis=1) for _ in range(2))
+    expected = np.abs(np.sort(first[:, 1]) - np.sort(second[:, 1])).max()
+    assert diagrams.bottleneck(first, second) == pytest.approx(expected)
 
 
 def test_empty_diagrams_are_at_distance_zero():

@@ -247,7 +247,7 @@ def test_blocks_shrink_until_they_fit_and_refuse_when_none_does():
     roomy = ask(contents, vectors, threshold=0.3)
     assert store.finding_to_bytes(tight) == store.finding_to_bytes(roomy)
     with pytest.raises(UnitFailed, match="memory_gb"):
-        ask(contents, vectors, memory_gb=1e-9)
+        ask(contents, vectors, threshold=0.3, memory_gb=1e-9)
 
 
 @pytest.mark.parametrize(

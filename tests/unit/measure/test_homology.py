@@ -10,6 +10,7 @@ from clipbatch.errors import ConfigError, ContractBroken, UnitFailed
 from clipbatch.measure import serial
 from clipbatch.measure.homology import ANALYSIS
 from clipbatch.measure.homology_scopes import HomologyParams
+from clipbatch.measure.homology_tables import paired_by_class
 from clipbatch.measure.store import finding_to_json
 from tests.unit.measure.worlds import contents_of, digest, world
 
@@ -83,6 +84,39 @@ def test_noise_that_shrinks_the_cloud_is_beyond_the_floor():
     assert "from level 0.5 on" in finding.headline
 
 
+def test_shrinking_alone_is_no_change_once_scaled():
+    finding = serial.run(ANALYSIS, *collection({0: ring(), 500: ring() / 4}), WHOLE)
+    got = values(finding)
+    assert got["scale_500"] == pytest.approx(got["scale_clean"] / 4, rel=1e-5)
+    assert got["h1_death_change_500"] == pytest.approx(-0.75 * got["h1_death_clean"], rel=0.05)
+    assert got["h1_scatter_change_500"] < 0
+    for shape in ("death", "scatter"):
+        assert got[f"h1_scaled_{shape}_change_500"] == pytest.approx(0.0, abs=1e-5)
+    assert got["h1_entropy_500"] == pytest.approx(got["h1_entropy_clean"], rel=1e-5)
+
+
+def test_a_ring_that_noise_fills_loses_its_loop():
+    filled = collection({0: ring(), 500: blob()})
+    got = values(serial.run(ANALYSIS, *filled, WHOLE))
+    assert got["h1_persistent"] == 1
+    assert got["h1_persistent_500"] == 0
+    assert got["h1_entropy_clean"] < got["h1_entropy_500"]
+
+
+def test_the_tables_tell_every_cloud_and_give_distances_back_by_class():
+    label = np.repeat([0, 1], 60)
+    points = {0: blob(), 500: blob(seed=1), 1000: blob() / 2}
+    finding = serial.run(ANALYSIS, *collection(points, label), QUICK)
+    shapes, loops, distances, classes = (table.columns for table in finding.tables)
+    assert shapes["level"] == loops["level"] == ["0", "0.5", "1", "featureless"]
+    assert distances["level"] == [0.0, 0.5, 1.0]
+    assert shapes["longest"][0] >= shapes["second"][0]
+    moved = paired_by_class(finding, "wasserstein", 0)
+    assert set(moved) == {(c, v) for c in ("c0", "c1") for v in (500, 1000)}
+    assert moved["c1", 1000] == classes["h0_wasserstein_paired"][5]
+    assert paired_by_class(serial.run(ANALYSIS, *collection(points), WHOLE), "bottleneck", 0) == {}
+
+
 def test_scale_scales_and_rotation_changes_nothing():
     points = {0: blob(), 500: blob(seed=1)}
     turn = 3.0 * ortho_group.rvs(8, random_state=1)
@@ -107,7 +141,7 @@ def test_classes_are_compared_at_one_size_and_small_ones_are_named():
     label = np.repeat([0, 1, 2], [70, 25, 9])
     points = {v: blob(104, seed=v) for v in (0, 500)}
     finding = serial.run(ANALYSIS, *collection(points, label), QUICK)
-    table = finding.tables[1]
+    table = finding.tables[-1]
     assert table.columns["class"] == ["c0", "c0", "c1", "c1"]
     assert table.columns["level"] == [0.0, 0.5, 0.0, 0.5]
     assert "12 points" in table.title

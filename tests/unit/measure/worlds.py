@@ -109,6 +109,9 @@ def facts_of(ids: NDArray[np.str_]) -> dict[str, NDArray]:
         "pixel_id": np.array([digest("pixels", i) for i in ids], dtype="U64"),
         "width": side,
         "height": side,
+        "brightness": np.array([0.3 + int(i[8:10], 16) / 640 for i in ids], np.float32),
+        "contrast": np.array([0.1 + int(i[10:12], 16) / 1280 for i in ids], np.float32),
+        "sharpness": np.array([0.01 + int(i[12:14], 16) / 25600 for i in ids], np.float32),
         "phash": np.array([digest("phash", i)[:16] for i in ids], dtype="U16"),
         "thumbnail": np.array(thumbnails, np.uint8).reshape(n, 32, 32),
     }
