@@ -58,6 +58,10 @@ quick: check ## an answer within 5 minutes: check, and the tests that need no Ra
 test: check ## everything CI runs: check, and every test but the GPU's
 	$(BIN)/python -m pytest -m "not gpu"
 
+.PHONY: torture
+torture: setup ## kill drivers, workers and nodes for about 15 minutes; fails where a row was lost
+	$(BIN)/python -m tests.torture --minutes 15 $(ARGS)
+
 .PHONY: test-gpu
 test-gpu: setup ## what needs an accelerator
 	$(BIN)/python -m pytest -m gpu
@@ -65,6 +69,7 @@ test-gpu: setup ## what needs an accelerator
 .PHONY: bench
 bench: setup ## the side-by-side measurements that stand in benchmarks/
 	$(BIN)/python benchmarks/embed.py
+	$(BIN)/python benchmarks/encoder.py
 
 .PHONY: cluster
 cluster: setup ## a real two-node Ray on this machine; ends with Ctrl-C, by pid
@@ -72,7 +77,7 @@ cluster: setup ## a real two-node Ray on this machine; ends with Ctrl-C, by pid
 
 .PHONY: lock
 lock: setup ## resolve pyproject.toml anew into requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra samples --universal \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra samples --extra bench --universal \
 	  --python-version 3.11 --generate-hashes --no-annotate --no-header --upgrade -q -o requirements.lock
 
 .PHONY: clean

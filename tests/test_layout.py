@@ -30,7 +30,8 @@ def test_ray_is_imported_in_one_folder_only():
 
 
 def test_the_mathematics_knows_no_engine_and_no_table():
-    pure = [*(ROOT / "clipbatch/measure").glob("*.py"), ROOT / "clipbatch/embed/noise.py"]
+    folders = (ROOT / "clipbatch" / name for name in ("measure", "neighbours"))
+    pure = [*(p for f in folders for p in f.glob("*.py")), ROOT / "clipbatch/embed/noise.py"]
     for path in pure:
         for name in imports(path):
             assert not re.match(r"(ray|lance|lancedb|pyarrow|duckdb)(\.|$)", name), path

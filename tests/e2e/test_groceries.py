@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from clipbatch.index import runs, table
+from clipbatch.measure import ANALYSES
 from tests import groceries
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
@@ -84,8 +85,8 @@ def test_every_known_duplicate_is_found_and_says_where_it_lies(report):
     assert by_split["columns"]["groups"] == [661]
 
 
-def test_four_analyses_answer_with_controls(report):
-    assert list(report["findings"]) == ["duplicates", "clusters", "angles", "homology"]
+def test_every_analysis_answers_with_controls(report):
+    assert list(report["findings"]) == [analysis.name for analysis in ANALYSES]
     assert report["failed"] == {}
     clusters = numbers(report, "clusters")
     assert 0.3 < clusters["ami"] <= 1
