@@ -20,6 +20,8 @@ from clipbatch import __version__
 from clipbatch.errors import ClipbatchError, ExitCode
 from clipbatch.text import one_line, redact
 
+AGAIN_S: Final = 15.0  # in which a stopped run has mostly ended
+
 VERBS: Final = {
     "collect": "list the source and bring the catalog up to date",
     "embed": "embed what is missing, clean and with noise",
@@ -126,15 +128,33 @@ def _stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers
         return
-    before = signal.signal(signal.SIGTERM, _stop)
+    stop = _Stop()
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        stop.ended.set()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+class _Stop:
+    """Interrupts the run, and again while it goes on: a library may have swallowed the first."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self._asked = False
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        if not self._asked:
+            self._asked = True
+            threading.Thread(target=self._again, args=(number,), daemon=True).start()
+        raise KeyboardInterrupt
+
+    def _again(self, number: int) -> None:
+        main = threading.main_thread().ident
+        while not self.ended.wait(AGAIN_S) and main is not None:
+            signal.pthread_kill(main, number)
 
 
 def _print_traceback(

@@ -178,12 +178,13 @@ def cost(size: Size, params: AccuracyParams) -> Cost:
 
 ANALYSIS: Final = Analysis(
     name="accuracy",
-    version=1,
+    version=2,
     params=AccuracyParams,
     plan=plan,
     compute=compute,
     combine=combine,
     needs_labels=True,
     names_positions=False,
+    needs=("duplicates",),
     cost=cost,
 )

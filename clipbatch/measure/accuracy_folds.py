@@ -123,7 +123,8 @@ def variants_of(contents: Contents, params: AccuracyParams) -> tuple[int, ...]:
 def choose(contents: Contents, params: AccuracyParams) -> Chosen:
     """Choose classes, contents and folds.
 
-    Copies of a picture (the same pixels, under whatever bytes) are one group and never straddle.
+    Copies of a picture (equal pixels, or verified on pixels by ``duplicates``) are one group and
+    never straddle.
 
     Raises:
         UnitFailed: a split is named that the collection does not have.
@@ -141,29 +142,48 @@ def choose(contents: Contents, params: AccuracyParams) -> Chosen:
     if params.train:
         fold, note = _given(contents, rows, params)
         return Chosen(groups.names, rows, label, (fold,), (*notes, note))
-    folds = _crossed(contents, rows, params.folds)
+    folds = _crossed(contents, groups_of(contents)[rows], params.folds)
     return Chosen(groups.names, rows, label, folds, tuple(notes))
 
 
-def groups_in(contents: Contents, rows: NDArray[np.int64]) -> list[str]:
-    """Name the picture that each row shows: equal names are copies."""
-    pixels = contents.facts.get("pixel_id")
-    ids: list[str] = contents.content_id[rows].tolist()
-    if pixels is None:
-        return ids
-    return [name or own for name, own in zip(pixels[rows].tolist(), ids, strict=True)]
+def groups_of(contents: Contents) -> NDArray[np.str_]:
+    """Name the picture that each content shows, (N,): equal names are copies.
+
+    Copies have equal pixels, were verified on pixels by the analysis of duplicates, or are joined
+    by a chain of such. Similar vectors are not enough: a class of much alike pictures would be one
+    group. A group has the smallest name of its pixels.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ids = contents.content_id.tolist()
+    pixels = contents.facts["pixel_id"].tolist() if "pixel_id" in contents.facts else ids
+    names = np.array([name or own for name, own in zip(pixels, ids, strict=True)], np.str_)
+    places = np.arange(len(ids))
+    _, first, place = np.unique(names, return_index=True, return_inverse=True)
+    a, b = [places], [first[place]]
+    if "duplicates" in contents.found:
+        a.append(places)
+        b.append(contents.found["duplicates"].per_content["copy_group"])
+    edges = (np.concatenate(a), np.concatenate(b))
+    joined = coo_array((np.ones(len(edges[0]), np.int8), edges), shape=(len(ids), len(ids)))
+    _, group = connected_components(joined, directed=False)
+    order = np.argsort(names, kind="stable")
+    smallest = order[np.unique(group[order], return_index=True)[1]]
+    named: NDArray[np.str_] = names[smallest[group]]
+    return named
 
 
 def _dealt(
-    contents: Contents, rows: NDArray[np.int64], purpose: str, into: int
+    contents: Contents, groups: NDArray[np.str_], purpose: str, into: int
 ) -> NDArray[np.int64]:
     """Deal groups into parts by their seeded hash, so that a new picture moves no other."""
-    rank = seeds.rank(contents.seed, f"accuracy {purpose}", groups_in(contents, rows))
+    rank = seeds.rank(contents.seed, f"accuracy {purpose}", groups.tolist())
     return (rank % np.uint64(into)).astype(np.int64)
 
 
-def _crossed(contents: Contents, rows: NDArray[np.int64], count: int) -> tuple[Fold, ...]:
-    fold, inner = (_dealt(contents, rows, *of) for of in (("fold", count), ("inner", INNER)))
+def _crossed(contents: Contents, groups: NDArray[np.str_], count: int) -> tuple[Fold, ...]:
+    fold, inner = (_dealt(contents, groups, *of) for of in (("fold", count), ("inner", INNER)))
     return tuple(
         Fold(f"fold={k}", fold != k, fold == k, (fold != k) & (inner == 0)) for k in range(count)
     )
@@ -177,14 +197,14 @@ def _given(contents: Contents, rows: NDArray[np.int64], params: AccuracyParams) 
             f"accuracy: no split is named {unknown[0]!r}, the collection has: {known}; mend "
             "measure.accuracy.train and test"
         )
-    groups = np.array(groups_in(contents, np.arange(len(contents))), np.str_)
+    groups = groups_of(contents)
     held = []
     for names in (params.train, params.test):
         splits = [contents.split_names.index(name) for name in names]
         held.append(contents.image_content[np.isin(contents.image_split, splits)])
     train, test = (np.isin(groups[rows], groups[these]) for these in held)
     leaks = int((train & np.isin(rows, held[1])).sum())
-    inner = _dealt(contents, rows, "inner", INNER) == 0
+    inner = _dealt(contents, groups[rows], "inner", INNER) == 0
     note = (
         f"trained on {', '.join(params.train)}, tested on {', '.join(params.test)}; {leaks} "
         "contents of the latter also train, as copies do, and were not tested"

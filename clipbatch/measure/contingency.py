@@ -46,7 +46,7 @@ def g_statistic(table: Floats) -> Floats:
     return np.maximum(found, 0.0)
 
 
-def cramers_v(table: Floats) -> Floats:
+def cramers_v(table: Floats, noise: int = 1) -> Floats:
     """How strongly do rows and columns depend? 0 not at all, 1 wholly.
 
     Bias-corrected (Bergsma, "A bias-correction for Cramer's V and Tschuprow's T", 2013), so that
@@ -54,6 +54,7 @@ def cramers_v(table: Floats) -> Floats:
 
     Args:
         table: (..., R, C) counts; empty rows and columns do not count.
+        noise: how often chance had its part in them: twice in a table drawn from a table.
     """
     total = table.sum(axis=(-2, -1))
     even = expected(table)
@@ -62,7 +63,7 @@ def cramers_v(table: Floats) -> Floats:
     columns = (table.sum(axis=-2) > 0).sum(axis=-1)
     n = np.maximum(total, 2)
     freedom = (rows - 1) * (columns - 1) / (n - 1)
-    phi = np.maximum(square.sum(axis=(-2, -1)) / n - freedom, 0.0)
+    phi = np.maximum(square.sum(axis=(-2, -1)) / n - noise * freedom, 0.0)
     narrow = np.minimum(rows - (rows - 1) ** 2 / (n - 1), columns - (columns - 1) ** 2 / (n - 1))
     found: Floats = np.sqrt(np.divide(phi, narrow - 1, out=np.zeros_like(phi), where=narrow > 1))
     return np.minimum(found, 1.0)
@@ -120,7 +121,7 @@ def bootstrap_v(table: Ints, draws: int, rng: np.random.Generator) -> Floats:
     n = int(table.sum())
     shares = table.ravel() / n
     parts = [
-        cramers_v(rng.multinomial(n, shares).reshape(table.shape).astype(np.float64))
+        cramers_v(rng.multinomial(n, shares).reshape(table.shape).astype(np.float64), noise=2)
         for _ in range(draws)
     ]
     return np.array(parts)

@@ -118,7 +118,9 @@ def _matched(
     counts = [np.bincount(stratum[rows], minlength=1) for rows in sides]
     width = min(len(found) for found in counts)
     each = np.minimum(*(found[:width] for found in counts))
-    each = np.floor(each * min(1.0, most / max(int(each.sum()), 1)) + 1e-9).astype(np.int64)
+    # Rounded in running sums, so that many small classes do not all come to nothing.
+    share = np.cumsum(each) * min(1.0, most / max(int(each.sum()), 1))
+    each = np.diff(np.floor(share + 1e-9), prepend=0).astype(np.int64)
     found = []
     for rows in sides:
         ids = contents.content_id[rows].tolist()

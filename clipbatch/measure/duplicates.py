@@ -222,7 +222,7 @@ def cost(size: Size, params: DuplicatesParams) -> Cost:
 
 ANALYSIS: Final = Analysis(
     name="duplicates",
-    version=2,
+    version=3,
     params=DuplicatesParams,
     plan=plan,
     compute=compute,

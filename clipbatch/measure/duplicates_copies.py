@@ -50,6 +50,20 @@ def numbers(story: Story) -> Iterator[Number]:
     yield from _threshold(story, copies)
 
 
+def groups(story: Story) -> NDArray[np.int32]:
+    """Return the first content of each content's group of verified copies, (N,)."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n, copies = len(story.contents), story.copies
+    if copies is None or not n:
+        return np.arange(n, dtype=np.int32)
+    joined = coo_array((np.ones(len(copies), np.int8), (copies.a, copies.b)), shape=(n, n))
+    _, group = connected_components(joined, directed=False)
+    first: NDArray[np.int32] = np.unique(group, return_index=True)[1][group].astype(np.int32)
+    return first
+
+
 def _threshold(story: Story, copies: Copies) -> Iterator[Number]:
     """Rate the threshold of the cosine in this collection, for this encoder."""
     looked = len(story.near.a[:VERIFIED])

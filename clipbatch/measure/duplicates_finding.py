@@ -30,7 +30,10 @@ def tell(contents: Contents, near: Near, sampled: Sampled | None, limits: Limits
         figures=(*duplicates_evidence.figures(story, sampled), *duplicates_copies.figures(story)),
         evidence=(*duplicates_copies.evidence(story), *duplicates_evidence.groups(story)),
         notes=(*_notes(story, sampled), *duplicates_copies.notes(story)),
-        per_content={"near_group": near.groups.of.astype("int32")},
+        per_content={
+            "near_group": near.groups.of.astype("int32"),
+            "copy_group": duplicates_copies.groups(story),
+        },
         pairs=Pairs(near.a, near.b, near.cosine.astype("float32")),
     )
 

@@ -24,6 +24,7 @@ from clipbatch.measure.base import (
     check_vectors,
 )
 from clipbatch.measure.cost import Cost, Size
+from clipbatch.neighbours.rows import directions
 
 METHODS: Final = ("umap", "tsne")
 NEIGHBOURS: Final = 91  # of the shared graph: t-SNE at perplexity 30 takes 3 x 30 + 1
@@ -68,6 +69,14 @@ class MapsParams:
                 raise refuse(f"measure.maps.{name}", getattr(self, name), f"{low} or more")
 
 
+def placed(contents: Contents) -> NDArray[np.int64]:
+    """Return the contents that have a place: a zero vector has no direction and no neighbours."""
+    neighbour = contents.found["neighbours"].per_content["neighbour"]
+    if not len(contents) or not neighbour.shape[1]:
+        return np.empty(0, np.int64)
+    return np.flatnonzero(neighbour[:, 0] >= 0).astype(np.int64)
+
+
 def drawn(contents: Contents, params: MapsParams) -> list[tuple[str, int]]:
     """Return the (method, dims) whose maps this collection is not too large for."""
     limits = {"umap": params.umap_rows, "tsne": params.tsne_rows}
@@ -75,20 +84,23 @@ def drawn(contents: Contents, params: MapsParams) -> list[tuple[str, int]]:
         (method, dims)
         for method in params.methods
         for dims in params.dims
-        if LEAST <= len(contents) <= limits[method]
+        if LEAST <= len(placed(contents)) <= limits[method]
     ]
 
 
 def plan(contents: Contents, params: MapsParams) -> list[Unit]:
     """One unit a map."""
-    rows = np.arange(len(contents), dtype=np.int64)
-    if len(contents) < LEAST:
+    rows = placed(contents)
+    if len(rows) < LEAST:
         return []
     near = contents.found["neighbours"].per_content
-    k = _complete(near["neighbour"])
-    graph = {"neighbour": near["neighbour"][:, :k], "cosine": near["cosine"][:, :k]}
+    neighbour = near["neighbour"][rows]
+    k = _complete(neighbour)
+    place = np.full(len(contents), -1, np.int32)
+    place[rows] = np.arange(len(rows))
+    graph = {"neighbour": place[neighbour[:, :k]], "cosine": near["cosine"][rows, :k]}
     # Float64 principal axes of 512 numbers, the graph, and what either method makes of it.
-    memory = len(contents) * (512 * 12 + k * 64)
+    memory = len(rows) * (512 * 12 + k * 64)
     units = [
         Unit(f"{method};{dims}", rows, (CLEAN,), graph, memory)
         for method, dims in drawn(contents, params)
@@ -128,7 +140,8 @@ def compute(inputs: Inputs, unit: Unit, params: MapsParams) -> Result:
 
 def _noise_map(inputs: Inputs, unit: Unit, params: MapsParams) -> Result:
     vectors = np.concatenate([inputs.vectors[variant] for variant in unit.variants])
-    cosine = vectors @ vectors.T
+    unit_vectors = directions(vectors)
+    cosine = unit_vectors @ unit_vectors.T
     np.fill_diagonal(cosine, -np.inf)
     k = min(params.nearest, len(vectors) - 1)
     order = np.argsort(-cosine, axis=1, kind="stable")[:, :k].astype(np.int32)
@@ -188,9 +201,9 @@ def cost(size: Size, params: MapsParams) -> Cost:
     n = size.contents
     k = min(NEIGHBOURS, max(n - 1, 0))
     seconds = len(params.dims) * sum(
-        n * {"umap": 2e-3, "tsne": 8e-3}[method]
+        min(n, limit) * {"umap": 2e-3, "tsne": 8e-3}[method]
         for method, limit in (("umap", params.umap_rows), ("tsne", params.tsne_rows))
-        if method in params.methods and n <= limit
+        if method in params.methods
     )
     return Cost(n * (size.dim * 12 + k * 64), seconds)
 

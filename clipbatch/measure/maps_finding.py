@@ -13,7 +13,7 @@ from clipbatch.measure.base import Contents, Figure, Finding, Number, Result, Ta
 if TYPE_CHECKING:
     from clipbatch.measure.maps import MapsParams
 
-POINTS: Final = 3_000  # drawn; a stable sample of a larger collection
+POINTS: Final = 1_200  # drawn; a stable sample of a larger collection
 BOOTSTRAPS: Final = 500
 TITLES: Final = {"umap": "UMAP", "tsne": "t-SNE"}
 MEANING: Final = (
@@ -37,10 +37,12 @@ def finding(
         params: of the analysis.
         noisy: contents on the map of noise levels.
     """
-    from clipbatch.measure.maps import NOISE, drawn
+    from clipbatch.measure.maps import NOISE, drawn, placed
 
+    rows = placed(contents)
     laid = {
-        f"{method}_{dims}": maps[f"{method};{dims}"] for method, dims in drawn(contents, params)
+        f"{method}_{dims}": _spread_out(contents, rows, maps[f"{method};{dims}"])
+        for method, dims in drawn(contents, params)
     }
     numbers = [n for name, one in laid.items() for n in _numbers(contents, name, one)]
     figures = [f for name, one in laid.items() for f in _figures(contents, name, one, params)]
@@ -59,6 +61,13 @@ def finding(
         notes=tuple(_notes(contents, params, laid)),
         per_content={name: one["coordinates"] for name, one in laid.items()},
     )
+
+
+def _spread_out(contents: Contents, rows: NDArray[np.int64], one: Result) -> Result:
+    """Give every content its coordinates; NaN where it has no place."""
+    spots = np.full((len(contents), one["coordinates"].shape[1]), np.nan, np.float32)
+    spots[rows] = one["coordinates"]
+    return {**one, "coordinates": spots}
 
 
 def _numbers(contents: Contents, name: str, one: Result) -> list[Number]:
@@ -131,6 +140,7 @@ def _scatter(
     title: str, one: Result, shown: NDArray[np.int64], axes: tuple[int, int], groups: NDArray[Any]
 ) -> Figure:
     shown = shown[groups[shown] != ""] if (groups != "").any() else shown
+    shown = shown[np.isfinite(one["coordinates"][shown, 0])]
     x, y = (np.round(one["coordinates"][shown, axis].astype(float), 3) for axis in axes)
     data = {"x": x.tolist(), "y": y.tolist(), "group": groups[shown].tolist()}
     names = [f"axis {axis + 1} (no unit)" for axis in axes]
@@ -182,7 +192,11 @@ def _table(laid: Mapping[str, Result]) -> Table:
 
 
 def _notes(contents: Contents, params: "MapsParams", laid: Mapping[str, Result]) -> list[str]:
+    from clipbatch.measure.maps import placed
+
     notes = []
+    if laid and (lost := len(contents) - len(placed(contents))):
+        notes.append(f"{lost} contents whose vectors are zero have no place")
     limits = {"umap": params.umap_rows, "tsne": params.tsne_rows}
     for method in params.methods:
         if len(contents) > limits[method]:

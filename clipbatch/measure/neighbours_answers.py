@@ -39,7 +39,7 @@ def sample(
     threshold = wanted.threshold
     if expected > wanted.max_pairs:
         # Twice as many as will be listed: the sample may err, and the cap is then still reached.
-        place = int(np.ceil(2 * wanted.max_pairs * len(cosines) / all_pairs))
+        place = min(len(cosines), int(np.ceil(2 * wanted.max_pairs * len(cosines) / all_pairs)))
         threshold = max(threshold, float(np.floor(cosines[place - 1] * 1e4) / 1e4))
     found = {
         "expected": np.array(expected),

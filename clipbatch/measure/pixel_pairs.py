@@ -16,6 +16,7 @@ from clipbatch.measure import likeness
 
 BITS: Final = 4  # in which two hashes of copies may differ, of 64
 MOST: Final = 2_000_000_000  # hashes compared; beyond it the question costs too much
+PROPOSED: Final = 2_000_000  # pairs whose thumbnails are compared; frames of a film propose all
 _SIDE: Final = 8  # lowest frequencies of a hash, a side
 _CHUNK: Final = 1 << 22  # hashes compared at once
 _MIRRORED: Final = 4096  # thumbnails mirrored at once
@@ -55,19 +56,24 @@ def find(facts: Mapping[str, NDArray[Any]], verify: float) -> PixelPairs:
     uneven = np.flatnonzero(pixels.std(axis=1, dtype=np.float32) >= likeness.FLAT)
     plain = numbers(facts["phash"])[uneven]
     mirrored = mirrored_hashes(thumbnail[uneven])
-    parts = []
+    proposed = np.empty((0, 2), np.int64)
     for other in (plain, mirrored):
         if comparisons(plain, other) > MOST:
-            why = f"more than {MOST:,} pairs of hashes share a part"
-            nothing = np.empty(0, np.int64)
-            return PixelPairs(nothing, nothing, np.empty(0), why)
-        parts += list(within(plain, other, BITS))
-    proposed = np.concatenate([np.empty((0, 2), np.int64), *parts])
-    proposed = np.unique(np.sort(proposed[proposed[:, 0] != proposed[:, 1]], axis=1), axis=0)
+            return _refused(f"more than {MOST:,} pairs of hashes share a part")
+        for part in within(plain, other, BITS):
+            different = np.sort(part[part[:, 0] != part[:, 1]], axis=1)
+            proposed = np.unique(np.concatenate([proposed, different]), axis=0)
+            if len(proposed) > PROPOSED:
+                return _refused(f"hashes propose more than {PROPOSED:,} pairs")
     a, b = uneven[proposed[:, 0]], uneven[proposed[:, 1]]
     correlation = likeness.correlation(thumbnail, a, b)
     alike = correlation >= verify
     return PixelPairs(a[alike], b[alike], correlation[alike])
+
+
+def _refused(why: str) -> PixelPairs:
+    nothing = np.empty(0, np.int64)
+    return PixelPairs(nothing, nothing, np.empty(0), why)
 
 
 def numbers(phash: NDArray[np.str_]) -> Hashes:

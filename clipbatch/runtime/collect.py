@@ -14,7 +14,7 @@ from clipbatch.collect.base import Place, Source
 from clipbatch.collect.listing import Listing, first_entries
 from clipbatch.config import Config
 from clipbatch.errors import BadImage, Incomplete, Reason
-from clipbatch.index import changes, ledger, table
+from clipbatch.index import changes, failures, ledger, table
 from clipbatch.index.lease import Lease
 from clipbatch.progress import Progress, say
 from clipbatch.runtime.session import Session
@@ -42,15 +42,14 @@ def collect(
     """
     database = config.index.database
     source = open_source(config.collect)
-    before = table.latest(database, schema.CATALOG)
-    entries = first_entries(source, config)
+    first_entries(source, config)  # a source that cannot be listed is refused before any write
     storage.probe(database)
     if lease is not None:
         lease.take()
+    before = table.latest(database, schema.CATALOG)
+    entries = first_entries(source, config)
     table.create(database, schema.CATALOG, schema.CATALOG_SCHEMA)
     table.create(database, schema.CONTENTS, schema.CONTENTS_SCHEMA)
-    if config.collect.retry_bad:
-        table.open_table(database, schema.CONTENTS).delete(f"status = '{schema.BAD}'")
     counts = dict.fromkeys(("new", "changed", "retried", "relabelled", "back", "gone"), 0)
     progress = Progress("collect", "listed")
     listing = Listing(entries, progress)
@@ -67,6 +66,12 @@ def collect(
             changes.merge(database, changed, config.index.conflict_retries)
     except duckdb.Error as error:  # a source's own error, wrapped
         raise listing.error or error from None
+    if config.collect.retry_bad:
+        # After the catalog: a run that is killed in between asks the same pictures again.
+        failures.retry(
+            lambda: table.open_table(database, schema.CONTENTS).delete(f"status = '{schema.BAD}'"),
+            "deleting the contents that were bad",
+        )
     told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
     say("collect", f"{progress.done} listed: {told or 'nothing changed'}")
     return {

@@ -249,18 +249,26 @@ class _Attempt:
         run = pa.array([self.work.run_id] * block.num_rows, pa.string())
         rows = block.append_column("run_id", run).select(schema.CONTENTS_SCHEMA.names)
         rows = rows.cast(schema.CONTENTS_SCHEMA)
-        self.work.merge(schema.CONTENTS, rows, update=True)
+        # Only another driver can have refused it meanwhile, and settled its images by that.
+        unrefused = f"target.status != '{schema.BAD}'"
+        table.merge(
+            self.work.config.index.database,
+            schema.CONTENTS,
+            rows,
+            update=True,
+            when=unrefused,
+            conflict_retries=self.work.config.index.conflict_retries,
+        )
 
     def _unread(self, block: pa.Table) -> None:
         """A picture that could not be read is a bad row; another image may hold its content."""
         if not block.num_rows:
             return
-        why = {row["uri"]: row for row in block.select(["uri", "reason", "message"]).to_pylist()}
+        columns = ["uri", "content_id", "reason", "message"]  # the content that was tried
+        why = {row["uri"]: row for row in block.select(columns).to_pylist()}
         database = self.work.config.index.database
         rows = [
-            {"uri": row["uri"], "content_id": row["content_id"]}
-            | why[row["uri"]]
-            | failed(row, why[row["uri"]]["reason"])
+            why[row["uri"]] | failed(row, why[row["uri"]]["reason"])
             for row in ledger.images(database, list(why))
         ]
         retries = self.work.config.index.conflict_retries

@@ -51,15 +51,26 @@ def isolate(config: Config, todo: pa.Table, stages: Stages, run_id: str) -> Iter
     limit = config.embed.crash_limit
     suspects = todo
     for tries in range(1, limit + 1):
-        attempts = _count_attempts(database, suspects)
-        crashed = set()
-        for i, uri in enumerate(suspects.column("uri").to_pylist()):
-            block = alone.embed(suspects.slice(i, 1))  # what takes all memory takes no neighbour
-            if block is None:
-                crashed.add(uri)
-            else:
-                yield block
-        _write_attempts(database, dict.fromkeys(attempts.keys() - crashed, 0))
+        uris = suspects.column("uri").to_pylist()
+        attempts = {row["uri"]: row["attempts"] for row in ledger.images(database, uris)}
+        crashed, survived = set(), set()
+        try:
+            for i, uri in enumerate(uris):
+                attempts[uri] = attempts.get(uri, 0) + 1
+                # Of this one alone: a driver that is killed now leaves no innocent one counted.
+                _write_attempts(database, {uri: attempts[uri]})
+                try:
+                    block = alone.embed(suspects.slice(i, 1))
+                except Incomplete:  # the node's or the encoder's doing, not the picture's
+                    _write_attempts(database, {uri: attempts[uri] - 1})
+                    raise
+                if block is None:
+                    crashed.add(uri)
+                else:
+                    survived.add(uri)
+                    yield block
+        finally:
+            _write_attempts(database, dict.fromkeys(survived, 0))
         crashes = {uri: max(tries, attempts.get(uri, 0)) for uri in crashed}
         guilty = {uri: count for uri, count in crashes.items() if count >= limit}
         _condemn(database, suspects, guilty, run_id)
@@ -118,13 +129,6 @@ class _Alone:
             else:
                 return self.encoder
         raise ours(failure) or Incomplete(f"no encoder comes up: {last_line(failure)}")
-
-
-def _count_attempts(database: str, rows: pa.Table) -> dict[str, int]:
-    uris = rows.column("uri").to_pylist()
-    attempts = {row["uri"]: row["attempts"] + 1 for row in ledger.images(database, uris)}
-    _write_attempts(database, attempts)
-    return attempts
 
 
 def _write_attempts(database: str, attempts: Mapping[str, int]) -> None:

@@ -52,7 +52,10 @@ class Session:
             import ray
 
             self._watch.stop()
-            ray.shutdown()
+            try:
+                ray.shutdown()
+            finally:
+                self._watch.end_left()
 
     def ensure(self) -> None:
         """Start or join Ray unless that was done."""

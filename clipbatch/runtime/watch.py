@@ -9,6 +9,8 @@ import select
 import signal
 import sys
 import threading
+import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,12 @@ from typing import Any
 from clipbatch.errors import ExitCode
 
 WATCHED = ("raylet", "gcs_server")
+GRACE_S = 5.0
+LOOK_S = 5.0
+
+
+Process = tuple[int, str]
+"""Its id, and when it was born: ids come back."""
 
 
 class Watch:
@@ -23,6 +31,8 @@ class Watch:
 
     def __init__(self) -> None:
         self._stopping = threading.Event()
+        self._roots: set[Process] = set()
+        self._known: set[Process] = set()
 
     def start(self) -> None:
         """Watch the local Ray that was just started; where it cannot be seen, do nothing."""
@@ -34,23 +44,34 @@ class Watch:
         watched = {pid: kind for pid, kind in pids.items() if kind in WATCHED}
         if not watched or not hasattr(os, "pidfd_open"):
             return
+        self._roots = {(pid, born) for pid in pids if (born := _stat(pid)[1])}
         descriptors = {os.pidfd_open(pid): kind for pid, kind in watched.items()}
-        threading.Thread(
-            target=self._wait,
-            args=(descriptors, list(pids), node.get_session_dir_path()),
-            name="watch",
-            daemon=True,
-        ).start()
+        threading.Thread(target=self._wait, args=(descriptors,), name="watch", daemon=True).start()
 
     def stop(self) -> None:
         """From now on an end is meant."""
+        self._look()
         self._stopping.set()
 
-    def _wait(self, descriptors: dict[int, str], pids: list[int], folder: str) -> None:
+    def end_left(self) -> None:
+        """End what is left of the Ray that was started: its agents may take a minute to notice."""
+        deadline = time.monotonic() + GRACE_S
+        while left := _alive(self._known):
+            if time.monotonic() > deadline:
+                _kill(left)
+                return
+            time.sleep(0.1)
+
+    def _look(self) -> None:
+        """Learn which processes Ray's own have started by now; they name themselves anew."""
+        self._known |= _with_descendants(self._roots)
+
+    def _wait(self, descriptors: dict[int, str]) -> None:
         poll = select.poll()
         for descriptor in descriptors:
             poll.register(descriptor, select.POLLIN)
-        ended = poll.poll()
+        while not (ended := poll.poll(LOOK_S * 1000)):
+            self._look()
         if self._stopping.is_set():
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -60,17 +81,36 @@ class Watch:
             "want of memory); what was merged is kept: run the same command to go on\n"
         )
         sys.stderr.flush()
-        for pid in {*pids, *_told_of(folder)}:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        _kill(_alive(self._known | self._roots))
         os._exit(ExitCode.INCOMPLETE)
 
 
-def _told_of(folder: str) -> list[int]:
-    """Return the processes that were started for this session alone: agents outlive a raylet."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended, or is somebody else's
-            if folder.encode() in (process / "cmdline").read_bytes():
-                found.append(int(process.name))
-    return [pid for pid in found if pid != os.getpid()]
+def _stat(pid: int) -> tuple[int, str]:
+    """Return a process's parent and when it was born; (0, "") where there is none."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return 0, ""
+    fields = told.rpartition(")")[2].split()  # its name, before that, may hold anything
+    return (0, "") if fields[0] == "Z" else (int(fields[1]), fields[19])
+
+
+def _with_descendants(roots: set[Process]) -> set[Process]:
+    parents = {int(p.name): _stat(int(p.name)) for p in Path("/proc").glob("[0-9]*")}
+    found = {pid for pid, born in roots if parents.get(pid, (0, ""))[1] == born}
+    grown = True
+    while grown:
+        more = {pid for pid, (parent, _) in parents.items() if parent in found} - found
+        found |= more
+        grown = bool(more)
+    return {(pid, parents[pid][1]) for pid in found}
+
+
+def _alive(processes: set[Process]) -> list[int]:
+    return [pid for pid, born in processes if born and _stat(pid)[1] == born]
+
+
+def _kill(pids: Iterable[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

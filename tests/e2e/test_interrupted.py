@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import lance
@@ -53,7 +54,11 @@ def processes(group):
 
 def merged(config):
     found = Path(config.index.database).glob("vectors__*.lance/_versions")
-    return sum(lance.dataset(str(path.parent)).count_rows() for path in found)
+    rows = 0
+    for path in found:
+        with suppress(ValueError):  # it is being made
+            rows += lance.dataset(str(path.parent)).count_rows()
+    return rows
 
 
 def at_work(root):

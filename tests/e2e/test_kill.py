@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import lance
@@ -45,7 +46,11 @@ def start(root):
 def merged(config):
     """Return how many vectors are in the table now."""
     found = Path(config.index.database).glob("vectors__*.lance/_versions")
-    return sum(lance.dataset(str(path.parent)).count_rows() for path in found)
+    rows = 0
+    for path in found:
+        with suppress(ValueError):  # it is being made
+            rows += lance.dataset(str(path.parent)).count_rows()
+    return rows
 
 
 def finish(root):

@@ -108,10 +108,12 @@ def test_an_appended_row_is_seen(copy, kind):
 def test_a_flipped_bit_is_seen(copy):
     _, name, judged = copy
     rows = lance.dataset(name).to_table()
-    flat = rows.column("vector").combine_chunks().flatten().to_numpy().copy()
+    column = rows.column("vector").combine_chunks()
+    dim = column.type.list_size
+    flat = column.flatten().to_numpy().copy()
     bits = flat.view(np.uint32)
-    bits[0::64] ^= 1  # the last bit of the first number of every vector
-    vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), 64)
+    bits[0::dim] ^= 1  # the last bit of the first number of every vector
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(flat), dim)
     field = rows.schema.field("vector")
     changed = rows.set_column(rows.schema.get_field_index("vector"), field, vectors)
     lance.write_dataset(changed.cast(rows.schema), name, mode="overwrite")

@@ -158,7 +158,7 @@ def test_the_cluster_finds_what_a_local_run_finds(submitted, local):
 
     assert vectors(submitted.folder) == vectors(local)
     assert found(submitted.folder) == found(local)
-    assert {key[1] for key in found(local)} == {"duplicates", "angles"}
+    assert {key[1] for key in found(local)} == {"neighbours", "duplicates", "angles"}
     assert audit(local)["findings"]["angles"]["numbers"]["median_pair_angle"]["value"] > 0
     assert audit(submitted.folder)["findings"] == audit(local)["findings"]
 

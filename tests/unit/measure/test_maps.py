@@ -91,6 +91,26 @@ def test_a_graph_of_few_neighbours_lowers_the_perplexity_and_says_so():
     )
 
 
+def test_a_zero_vector_has_no_place_and_the_others_have():
+    contents, vectors = world(n=60, dim=12, classes=3, variants=(0,), spread=0.4)
+    vectors[0][[5, 40]] = 0
+    finding = serial.run(maps.ANALYSIS, contents, vectors, maps.MapsParams(dims=(2,)))
+    for spots in finding.per_content.values():
+        assert np.flatnonzero(np.isnan(spots).any(axis=1)).tolist() == [5, 40]
+    assert any("2 contents whose vectors are zero" in note for note in finding.notes)
+
+
+def test_lengths_of_vectors_do_not_move_the_map_of_noise():
+    contents, vectors = ready()
+    params = maps.MapsParams(methods=("umap",), dims=(2,))
+    unit = next(unit for unit in maps.plan(contents, params) if unit.key == maps.NOISE)
+    inputs = serial.inputs_for(maps.ANALYSIS, unit, contents, vectors)
+    length = np.random.default_rng(0).uniform(1, 9, (len(unit.rows), 1)).astype(np.float32)
+    longer = replace(inputs, vectors={v: rows * length for v, rows in inputs.vectors.items()})
+    kept = [maps.compute(given, unit, params)["recall"].mean() for given in (inputs, longer)]
+    assert kept[1] > 0.7 * kept[0]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"methods": ()}, {"methods": ("pca",)}, {"dims": (4,)}, {"nearest": 1}, {"judged": 3}],
