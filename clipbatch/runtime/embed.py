@@ -1,7 +1,8 @@
 """Catalog to vectors: what is missing, through Ray, merged as it arrives, until none is left."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Generator
+from contextlib import closing
 from typing import Any, Final
 
 import pyarrow as pa
@@ -207,12 +208,14 @@ class _Attempt:
         }
         return Stages(decode_block, settings, actor)
 
-    def _merge(self, embedded: Iterable[pa.Table]) -> None:
+    def _merge(self, embedded: Generator[pa.Table]) -> None:
         """Merge blocks as they arrive; after a failure, those that came before it as well."""
         started = time.monotonic()
         try:
-            for block in embedded:
-                self._take(block)
+            # Closed while Ray is there: what is interrupted leaves no thread of Ray Data at work.
+            with closing(embedded):
+                for block in embedded:
+                    self._take(block)
         finally:
             self._flush()
             self.work.seconds += time.monotonic() - started

@@ -1,6 +1,6 @@
 """Which picture kills its worker? Each is decoded and embedded alone."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,7 +31,7 @@ class Stages:
     actor: Actor
 
 
-def isolate(config: Config, todo: pa.Table, stages: Stages, run_id: str) -> Iterator[pa.Table]:
+def isolate(config: Config, todo: pa.Table, stages: Stages, run_id: str) -> Generator[pa.Table]:
     """Embed pictures one by one; those that kill their worker too often become bad rows.
 
     How often each was tried is written to the catalog before trying, so that it survives a

@@ -16,6 +16,8 @@ OBJECT_STORE_BYTES = 512 * 1024 * 1024
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    # A thread of Ray Data that outlives a shutdown would start another Ray of its own accord.
+    "RAY_ENABLE_AUTO_CONNECT": "0",
     # Ray tries for ever what its memory monitor kills; a picture that is too much must end a pass.
     "RAY_task_oom_retries": "2",
     # Lance is not fork-safe, and accelerator variables are ours to leave alone on CPU-only tasks.
@@ -49,8 +51,12 @@ class Session:
         trace: TracebackType | None,
     ) -> None:
         if self.started:
+            import logging
+
             import ray
 
+            # Its threads find Ray gone, and would tell so at length.
+            logging.getLogger("ray.data").setLevel(logging.CRITICAL + 1)
             self._watch.stop()
             try:
                 ray.shutdown()

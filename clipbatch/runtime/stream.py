@@ -1,6 +1,6 @@
 """Small Arrow tables through Ray Data, and back to the driver as they are done."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -19,7 +19,7 @@ def stream(
     function: Callable[..., pa.Table],
     settings: Mapping[str, Any],
     actor: "Actor | None" = None,
-) -> Iterator[pa.Table]:
+) -> Generator[pa.Table]:
     """Yield each block's answer as soon as it is ready, in any order.
 
     Args:

@@ -56,7 +56,7 @@ class Watch:
     def end_left(self) -> None:
         """End what is left of the Ray that was started: its agents may take a minute to notice."""
         deadline = time.monotonic() + GRACE_S
-        while left := _alive(self._known):
+        while left := [*_alive(self._known), *(_orphans() if self._roots else ())]:
             if time.monotonic() > deadline:
                 _kill(left)
                 return
@@ -81,7 +81,7 @@ class Watch:
             "want of memory); what was merged is kept: run the same command to go on\n"
         )
         sys.stderr.flush()
-        _kill(_alive(self._known | self._roots))
+        _kill([*_alive(self._known | self._roots), *_orphans()])
         os._exit(ExitCode.INCOMPLETE)
 
 
@@ -93,6 +93,28 @@ def _stat(pid: int) -> tuple[int, str]:
         return 0, ""
     fields = told.rpartition(")")[2].split()  # its name, before that, may hold anything
     return (0, "") if fields[0] == "Z" else (int(fields[1]), fields[19])
+
+
+def _orphans() -> list[int]:
+    """Return Ray's processes in this process group whose raylet is gone.
+
+    Ctrl-C ends a whole group, the raylet before its agents were seen.
+    """
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (process / "stat").read_text(encoding="utf-8", errors="replace")
+            name, fields = (
+                told.partition("(")[2].rpartition(")")[0],
+                told.rpartition(")")[2].split(),
+            )
+            parent = Path("/proc", fields[1], "comm").read_text(encoding="utf-8", errors="replace")
+        except OSError:  # it ended
+            continue
+        ours = int(fields[2]) == os.getpgrp() and fields[0] != "Z"
+        if ours and name.startswith("ray::") and parent.strip() != "raylet":
+            found.append(int(process.name))
+    return found
 
 
 def _with_descendants(roots: set[Process]) -> set[Process]:
