@@ -18,6 +18,7 @@ FINDINGS: Final = "findings"
 RUNS: Final = "runs"
 THUMBNAILS: Final = "thumbnails"
 PLANS: Final = "plans"
+ACCEPTED: Final = "accepted"
 
 PENDING: Final = "pending"
 OK: Final = "ok"
@@ -119,6 +120,15 @@ RUNS_SCHEMA: Final = pa.schema(
 
 THUMBNAILS_SCHEMA: Final = pa.schema(
     [_key("content_id", pa.string(), 1), pa.field("jpeg", pa.binary())]
+)
+
+ACCEPTED_SCHEMA: Final = pa.schema(
+    [
+        _key("run_id", pa.string(), 1),
+        pa.field("encoder", pa.string()),  # slug
+        pa.field("accepted", pa.timestamp("us", "UTC")),  # the latest is the reference
+        pa.field("note", pa.string()),
+    ]
 )
 
 PLANS_SCHEMA: Final = pa.schema(

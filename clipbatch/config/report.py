@@ -37,9 +37,12 @@ class ReportConfig:
     Attributes:
         folder: for report.html, audit.json and junit.xml.
         checks: name -> check; given ones join and override the defaults.
+        baseline: the run that tonight is compared with, or its tag; "" takes the last one of the
+            same encoder that passed or was accepted, "none" compares with nothing.
         evidence: groups of thumbnails shown per finding.
     """
 
     folder: str = "clipbatch-report"
     checks: Mapping[str, Check] = field(default_factory=dict)
+    baseline: str = ""
     evidence: int = 12

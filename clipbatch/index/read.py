@@ -72,10 +72,18 @@ def _codes(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], tuple[str, ...]]
     return codes.to_numpy().astype(np.int32), tuple(names.to_pylist())
 
 
-def load(database: str, run: Run, seed: int) -> tuple[Contents, VectorReader]:
+def load(
+    database: str, run: Run, seed: int, baseline: Run | None = None
+) -> tuple[Contents, VectorReader]:
     """Load what a run's readers see, from the table versions that its row names.
 
     Only pictures with status ok whose content has a clean vector take part.
+
+    Args:
+        database: folder or prefix.
+        run: whose tables are read.
+        seed: of the collection.
+        baseline: the run that tells which contents are new.
 
     Raises:
         ContractBroken: a content has a vector but no facts.
@@ -115,6 +123,7 @@ def load(database: str, run: Run, seed: int) -> tuple[Contents, VectorReader]:
         facts=_facts(database, run, content_id),
         seed=seed,
         encoder=run.encoder,
+        new=None if baseline is None else _new(database, baseline, content_id),
     )
     tables = {v: (name, run.tables[name]) for v, name in variant_tables.items()}
     return contents, VectorReader(database, tables, rows)
@@ -137,6 +146,14 @@ def _rows(
         if content in wanted.get(variant, ()):
             found[variant][content] = row
     return found
+
+
+def _new(database: str, baseline: Run, content_id: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """Return (N,) whether no picture of the baseline run held the content."""
+    dataset = table.open_table(database, schema.CATALOG, baseline.tables[schema.CATALOG])
+    old = dataset.to_table(columns=["content_id"], filter=f"status = '{schema.OK}'")
+    there = pc.is_in(pa.array(content_id.tolist(), pa.string()), old.column("content_id"))
+    return ~np.asarray(there.to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _images(database: str, run: Run, with_vector: set[str]) -> pa.Table:

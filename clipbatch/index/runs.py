@@ -117,16 +117,6 @@ def find(database: str, run_id: str = "", encoder: str = "") -> Run:
     return chosen[-1]
 
 
-def baseline(database: str, run: Run) -> Run | None:
-    """Return the last run before this one that passed, with the same encoder."""
-    earlier = [
-        other
-        for other in history(database)
-        if other.run_id < run.run_id and other.encoder == run.encoder and other.verdict == "passed"
-    ]
-    return earlier[-1] if earlier else None
-
-
 def finish(run: Run, **changes: Any) -> Run:
     """Return the run in its next state, finished now."""
     return replace(run, finished=dt.datetime.now(dt.UTC), **changes)

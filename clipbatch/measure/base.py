@@ -47,6 +47,8 @@ class Contents:
         text: prompts -> (n, D) float32 by the run's encoder; raises NotImplementedError where that
             has no text tower. None where there is no encoder at hand. Loads weights when called,
             so it is for ``plan``; what comes of it travels in a unit's arguments.
+        new: (N,) bool, contents that no picture of the baseline run held; None where there is no
+            baseline, and for analyses that do not declare ``sees_new``.
     """
 
     content_id: NDArray[np.str_]
@@ -64,6 +66,7 @@ class Contents:
     found: Mapping[str, "Finding"] = field(default_factory=dict)
     before: "Finding | None" = None
     text: Callable[[Sequence[str]], NDArray[np.float32]] | None = None
+    new: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.content_id)
@@ -243,6 +246,8 @@ class Analysis(Generic[P]):
             are answered first, also where the configuration does not ask for them.
         cost: (size, params) -> what it would take; None where nobody declared it.
         mends: whether it can start from its finding of an earlier night (``Contents.before``).
+        sees_new: whether it looks at ``Contents.new``; its findings are then reused only while the
+            same contents are new.
     """
 
     name: str
@@ -256,6 +261,7 @@ class Analysis(Generic[P]):
     needs: tuple[str, ...] = ()
     cost: Callable[[Size, P], Cost] | None = None
     mends: bool = False
+    sees_new: bool = False
 
 
 def check_vectors(vectors: NDArray[np.float32]) -> None:

@@ -11,7 +11,7 @@ from clipbatch.collect import open_source
 from clipbatch.collect.decode import decode
 from clipbatch.config import Config
 from clipbatch.errors import BadImage, ClipbatchError, ConfigError, ExitCode
-from clipbatch.index import ledger, runs, table
+from clipbatch.index import baseline, ledger, runs, table
 from clipbatch.index.runs import Run
 from clipbatch.measure import store
 from clipbatch.measure.base import Finding
@@ -31,7 +31,8 @@ def build(config: Config, run: Run) -> ExitCode:
     """
     database = config.index.database
     findings, failed = _answers(database, run)
-    earlier = runs.baseline(database, run)
+    baseline.refuse_other(config, run)
+    earlier, _ = baseline.chosen(database, run)
     before = (earlier.run_id, gate.baseline_values(earlier.checks)) if earlier else ("", {})
     report = gate.judge(
         _record(config, run),

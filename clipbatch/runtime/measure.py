@@ -15,7 +15,7 @@ from clipbatch import embed, schema, seeds
 from clipbatch.config import Config
 from clipbatch.embed.encoder import Encoder
 from clipbatch.errors import ClipbatchError, UnitFailed
-from clipbatch.index import evidence, read, table
+from clipbatch.index import baseline, evidence, read, table
 from clipbatch.index.runs import Run, history
 from clipbatch.measure import ANALYSES, fingerprint, store
 from clipbatch.measure.base import Analysis, Contents, Finding, Inputs, Result, Unit
@@ -63,7 +63,8 @@ def chosen(config: Config) -> list[Analysis[Any]]:
 def measure(config: Config, session: Session, run: Run) -> Measured:
     """Answer every chosen analysis for one run; what was answered before is reused."""
     database = config.index.database
-    contents, vectors = read.load(database, run, config.collect.seed)
+    compared, _ = baseline.chosen(database, run)
+    contents, vectors = read.load(database, run, config.collect.seed, compared)
     table.create(database, schema.FINDINGS, schema.FINDINGS_SCHEMA)
     noise = table.pinned(database, run.vectors_tables()[schema.CLEAN])["noise"]
     if others := sorted(set(run.vectors_tables().values())):
@@ -86,7 +87,8 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
             continue
         found_first = {name: measured.findings[name] for name in analysis.needs}
         before = _before(database, run, analysis.name, params) if analysis.mends else None
-        given = replace(contents, found=found_first, before=before, text=_Text(config))
+        new = contents.new if analysis.sees_new else None
+        given = replace(contents, found=found_first, before=before, text=_Text(config), new=new)
         asked = _Asked(run.run_id, given, vectors, params, noise)
         units = _Units(config, session, asked)
         started = time.monotonic()

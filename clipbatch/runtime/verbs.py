@@ -8,7 +8,7 @@ from typing import Any
 from clipbatch import schema, storage
 from clipbatch.config import Config
 from clipbatch.errors import ConfigError, ExitCode
-from clipbatch.index import commit, runs, table
+from clipbatch.index import baseline, commit, runs, table
 from clipbatch.index.lease import Lease
 from clipbatch.index.runs import Run
 from clipbatch.measure import ANALYSES
@@ -91,6 +91,7 @@ def _measure(config: Config, means: _Means, run_id: str) -> ExitCode:
 
 
 def _measured(config: Config, session: Session, committed: Run) -> Run:
+    committed = baseline.choose(config, committed)
     found = measure(config, session, committed)
     done = runs.finish(
         committed,
