@@ -106,8 +106,8 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
         # The evidence first: a finding that is there is never asked for again.
         evidence.save(database, contents, finding, run.run_id)
         _save(database, [(key, analysis.name, "", data, seconds, run.run_id)])
-        new, reused = measured.units
-        measured.units = (new + units.computed, reused + units.reused)
+        computed, reused = measured.units
+        measured.units = (computed + units.computed, reused + units.reused)
     return measured
 
 
