@@ -5,6 +5,7 @@ from typing import Any, Final
 from clipbatch.measure import (
     accuracy,
     angles,
+    arrivals,
     association,
     balance,
     clusters,
@@ -27,6 +28,7 @@ ANALYSES: Final[tuple[Analysis[Any], ...]] = (
     outliers.ANALYSIS,
     balance.ANALYSIS,
     drift.ANALYSIS,
+    arrivals.ANALYSIS,
     clusters.ANALYSIS,
     maps.ANALYSIS,
     angles.ANALYSIS,

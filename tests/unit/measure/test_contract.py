@@ -28,6 +28,7 @@ VARIANTS = (0, 500, 1000)
 QUICK = {
     "accuracy": {"min_class": 8, "folds": 2, "shuffles": 1, "bootstraps": 20},
     "angles": {"repeats": 4, "min_class": 8},
+    "arrivals": {"permutations": 99, "bootstraps": 20},
     "association": {"permutations": 99, "bootstraps": 99},
     "clusters": {"restarts": 2, "bootstraps": 20, "permutations": 5},
     "drift": {"min_contents": 4, "bootstraps": 20, "permutations": 19},
