@@ -4,8 +4,9 @@ Two tests of every pair of splits, on samples with the same number of contents o
 linear classifier that tries to tell the splits apart, and the distance of kernel means.
 """
 
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Final
 
@@ -29,6 +30,7 @@ from clipbatch.measure.cost import Cost, Size
 from clipbatch.measure.repeats import CLEAN, one_thread
 
 FOLDS: Final = 5
+MOST_DRAWS: Final = 9999  # enough for 250 pairs, of 22 splits
 _ASSUMED_DIM: Final = 2048  # for the estimate only: plans do not see vectors
 
 
@@ -42,8 +44,8 @@ class DriftParams:
         copy_cosine: of contents this similar one is kept, and none where they lie in both splits.
         ridge: penalty of the classifier, in units of the mean squared length.
         effect: area under the ROC curve that counts as drift once the whole interval is above it.
-        bootstraps: draws behind an interval.
-        permutations: of the splits within each class, for p-values and controls.
+        bootstraps: draws behind an interval, at least; more where there are many pairs of splits.
+        permutations: of the splits within each class, for p-values and controls; at least, as well.
     """
 
     sample: int = 1000
@@ -73,7 +75,24 @@ class DriftParams:
 
 def plan(contents: Contents, params: DriftParams) -> list[Unit]:
     """Compare every two splits that have enough contents of the same classes."""
-    return [unit for _, unit in _pairs(contents, params)]
+    units = [unit for _, unit in _pairs(contents, params)]
+    draws = _draws(params, len(units))
+    return [replace(unit, arguments={**unit.arguments, "draws": draws}) for unit in units]
+
+
+def _draws(params: DriftParams, compared: int) -> tuple[int, int]:
+    """Return the bootstraps and permutations with which a correction for many pairs can be passed.
+
+    The smallest p of P permutations is 1 / (1 + P), and Holm multiplies it by the number of pairs:
+    with 499 of them nothing could ever drift among eight splits. It is brought to half of alpha.
+    Likewise an end of an interval that all pairs hold together needs draws beyond it: two here.
+    """
+    permutations = math.ceil(2 * compared / drift_finding.ALPHA) - 1
+    bootstraps = math.ceil(2 * compared * 100 / twosample.LOW)
+    return (
+        max(params.bootstraps, min(bootstraps, MOST_DRAWS)),
+        max(params.permutations, min(permutations, MOST_DRAWS)),
+    )
 
 
 def _pairs(contents: Contents, params: DriftParams) -> Iterator[tuple[tuple[int, int], Unit]]:
@@ -158,7 +177,7 @@ def compute(inputs: Inputs, unit: Unit, params: DriftParams) -> Result:
         rng = seeds.generator(inputs.seed, "drift")
         ranks = seeds.rank(inputs.seed, "fold", inputs.content_id[rows].tolist())
         fold = (ranks % np.uint64(FOLDS)).astype(np.int64)
-        draws = (params.bootstraps, params.permutations)
+        draws = unit.arguments["draws"]
         told, score = twosample.classifier(x, second, (stratum, fold), params.ridge, draws, rng)
         kernel = twosample.mmd(x, second, stratum, draws, rng)
     found: dict[str, NDArray[np.generic]] = {
@@ -221,7 +240,7 @@ def cost(size: Size, params: DriftParams) -> Cost:
 
 ANALYSIS: Final = Analysis(
     name="drift",
-    version=1,
+    version=2,
     params=DriftParams,
     plan=plan,
     compute=compute,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOW, HIGH = 2.5, 97.5  # ends of an interval, percent
+AT_ONCE = 512  # draws for which a matrix of (draws, n) is held
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -81,16 +82,23 @@ def auc(score: Floats, second: NDArray[np.bool_], fold: Ints) -> float:
 
     Pairs are of one fold each, since every fold has a classifier of its own. NaN without a pair.
     """
+    return float(aucs(score[:, None], second[:, None], fold)[0])
+
+
+def aucs(score: Floats, second: NDArray[np.bool_], fold: Ints) -> Floats:
+    """Return ``auc`` of each column of score (n, P) and second (n, P), all at once."""
     from scipy.stats import rankdata
 
-    above = count = 0.0
+    above, count = np.zeros(score.shape[1]), np.zeros(score.shape[1])
     for value in np.unique(fold):
         here = fold == value
-        high, low = int((second & here).sum()), int((~second & here).sum())
-        ranks = rankdata(score[here].round(9))
-        above += float(ranks[second[here]].sum()) - high * (high + 1) / 2
+        high = second[here].sum(axis=0)
+        low = here.sum() - high
+        ranks = rankdata(score[here].round(9), axis=0)
+        above += (ranks * second[here]).sum(axis=0) - high * (high + 1) / 2
         count += high * low
-    return above / count if count else float("nan")
+    found: Floats = np.divide(above, count, out=np.full(len(count), np.nan), where=count > 0)
+    return found
 
 
 def classifier(
@@ -119,9 +127,12 @@ def classifier(
     stratum, fold = groups
     matrix = scorer(x, fold, ridge)
     score = matrix @ np.where(second, 1.0, -1.0)
-    dealt = np.stack([shuffled(second, stratum, rng) for _ in range(draws[1])], axis=1)
-    scores = matrix @ (2 * dealt - 1)
-    permuted = np.array([auc(scores[:, i], dealt[:, i] > 0, fold) for i in range(draws[1])])
+    permuted = np.empty(draws[1])
+    for start in range(0, draws[1], AT_ONCE):
+        here = range(start, min(start + AT_ONCE, draws[1]))
+        dealt = np.stack([shuffled(second, stratum, rng) for _ in here], axis=1)
+        scores = matrix @ (2 * dealt - 1)
+        permuted[here] = aucs(scores, dealt > 0, fold)
     bootstrap = _bootstrap_auc(score, second, fold, draws[0], rng)
     return Answer(auc(score, second, fold), bootstrap, permuted), score
 
@@ -166,16 +177,19 @@ def mmd(
     """
     matrix = kernel(x)
     high = second.astype(np.float64)
-    dealt = np.stack([shuffled(second, stratum, rng) for _ in range(draws[1])])
-    drawn = np.zeros((2, draws[0], len(x)))
-    for side, members in enumerate((np.flatnonzero(~second), np.flatnonzero(second))):
-        shares = np.full(len(members), 1 / len(members))
-        drawn[side][:, members] = rng.multinomial(len(members), shares, draws[0])
-    return Answer(
-        float(_mmd(matrix, 1 - high[None], high[None])[0]),
-        _mmd(matrix, drawn[0], drawn[1]),
-        _mmd(matrix, 1 - dealt, dealt),
-    )
+    permuted, drawn = np.empty(draws[1]), np.empty(draws[0])
+    for start in range(0, draws[1], AT_ONCE):
+        here = range(start, min(start + AT_ONCE, draws[1]))
+        dealt = np.stack([shuffled(second, stratum, rng) for _ in here])
+        permuted[here] = _mmd(matrix, 1 - dealt, dealt)
+    for start in range(0, draws[0], AT_ONCE):
+        here = range(start, min(start + AT_ONCE, draws[0]))
+        again = np.zeros((2, len(here), len(x)))
+        for side, members in enumerate((np.flatnonzero(~second), np.flatnonzero(second))):
+            shares = np.full(len(members), 1 / len(members))
+            again[side][:, members] = rng.multinomial(len(members), shares, len(here))
+        drawn[here] = _mmd(matrix, again[0], again[1])
+    return Answer(float(_mmd(matrix, 1 - high[None], high[None])[0]), drawn, permuted)
 
 
 def _mmd(matrix: Floats, a: Floats, b: Floats) -> Floats:

@@ -130,3 +130,21 @@ def test_one_split_or_too_few_contents_are_not_answered():
     few = run(contents, clean, min_contents=50)
     assert numbers(few)["drifted_pairs"].value is None
     assert "50 contents" in few.headline
+
+
+def test_one_split_of_seven_that_moved_is_found_whatever_their_number():
+    contents, clean, _ = splits(n=350, classes=2)
+    split = (np.arange(350) % 7).astype(np.int32)
+    names = tuple(f"s{i}" for i in range(7))
+    many = replace(contents, image_split=split, split_names=names)
+    shift = unit(np.random.default_rng(9).normal(size=(1, 16)))
+    moved = unit(clean + 0.9 * (split == 4)[:, None] * shift).astype(np.float32)
+    found = numbers(run(many, moved))  # with 99 permutations no p could pass 21 comparisons
+    assert found["compared_pairs"].value == 21
+    assert found["smallest_auc_p"].value <= 0.025
+    assert found["drifted_pairs"].value == 6
+
+
+def test_draws_grow_with_the_pairs_and_not_without_end():
+    drawn = [drift._draws(drift.DriftParams(), n) for n in (1, 3, 28, 10**6)]
+    assert drawn == [(500, 499), (500, 499), (2240, 1119), (9999, 9999)]
