@@ -12,8 +12,9 @@ import pytest
 from tests.torture import judge, session, table
 from tests.torture.collection import phases
 from tests.torture.plan import KINDS, kills, plan
+from tests.torture.points import fell
 from tests.torture.processes import Mark
-from tests.torture.series import Series
+from tests.torture.series import Series, Tally
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
@@ -94,7 +95,10 @@ def test_a_deleted_row_is_seen(tortured, copy):
     assert not found.sound
 
 
-@pytest.mark.parametrize("kind", ["catalog", "contents", "vectors", "runs", "findings"])
+@pytest.mark.parametrize(
+    "kind",
+    ["catalog", "contents", "vectors", "runs", "findings", "pairs", "neighbours", "thumbnails"],
+)
 def test_an_appended_row_is_seen(copy, kind):
     database, _, judged = copy
     name = next(database.glob(f"{kind}*.lance"))
@@ -131,6 +135,21 @@ def test_a_dropped_tag_and_a_lost_run_are_seen(copy):
     assert judged().lost == 1
 
 
+def test_other_evidence_is_seen(copy):
+    database, _, judged = copy
+    wrong = {"pairs": ("cosine", "cosine - 0.25"), "thumbnails": ("jpeg", "X'00'")}
+    for kind, (column, value) in wrong.items():
+        dataset = lance.dataset(next(database.glob(f"{kind}*.lance")))
+        before = judged().evidence
+        dataset.update({column: value})
+        assert judged().evidence > before
+    name = next(database.glob("neighbours*.lance"))
+    there = judged()
+    content = judge.rows(str(database), name.stem).column("content_id")[0].as_py()
+    lance.dataset(name).delete(f"content_id = '{content}'")
+    assert judged().evidence == there.evidence + 1
+
+
 def test_a_catalog_that_says_otherwise_is_seen(copy):
     database, _, judged = copy
     dataset = lance.dataset(database / "catalog.lance")
@@ -145,10 +164,66 @@ def test_a_seed_names_its_kills_whatever_else_was_drawn():
         assert plan(3, kind) == plan(3, kind)
     drawn = plan(3, "point")
     known = ["embed.merge.vectors.before", "embed.merge.vectors.during", "index.tag.runs.after"]
-    first = kills(drawn, 1, known, 3, 40)
+    took = {"embed.merge.vectors": [20.0, 30.0, 90.0]}
+    first = kills(drawn, 1, known, 3, took)
     drawn.rng("else").random()
-    assert kills(drawn, 1, list(reversed(known)), 3, 40) == first
-    assert all(kill.after_ms for kill in first if kill.point.endswith("during"))
+    assert kills(drawn, 1, list(reversed(known)), 3, took) == first
+    assert [0 < kill.after_ms < 30 for kill in first if kill.point.endswith("during")] == [True]
+    assert {kill.point for kill in kills(drawn, 1, known, 3, {})} == {known[0], known[2]}
+
+
+def test_a_kill_is_said_to_be_where_it_fell():
+    reached = [{"at": "a.merge.t.before"}, {"at": "a.merge.t.during"}]
+    beside = {"at": "other.write.lease.before", "beside": True}
+    assert fell([]) == "start"
+    assert fell([*reached, beside]) == "a.merge.t.inside"
+    assert fell([*reached, {"took": "a.merge.t", "ms": 3}, {"at": "a.merge.t.after"}]) == (
+        "a.merge.t.after"
+    )
+
+
+class Ended:
+    """A driver that has ended and said something."""
+
+    def __init__(self, events, text=""):
+        self.list, self.text = events, text
+
+    def events(self):
+        return self.list
+
+    def said(self):
+        return self.text
+
+
+@pytest.mark.parametrize(
+    ("driver", "code"),
+    [
+        (Ended([{"ended": 0}]), 0),
+        (Ended([{"ended": 3}]), 3),
+        (Ended([{"at": "a.tag.t.before"}, {"died": "a.tag.t.before"}]), -9),
+    ],
+)
+def test_an_end_that_may_be_is_no_failure(driver, code):
+    tally = Tally()
+    tally.take(driver, code)
+    assert tally.failures == []
+
+
+@pytest.mark.parametrize(
+    ("driver", "code", "why"),
+    [
+        (Ended([{"ended": 2}]), 2, "ended with 2, the undisturbed one with 0"),
+        (Ended([{"ended": 1}]), 1, "ended with 1, the undisturbed one with 0"),
+        (Ended([{"at": "embed.tag.t.before"}]), 1, "not of its own accord"),
+        (Ended([]), -9, "not of its own accord"),
+        (Ended([{"ended": 3}], "db: another run (process 1 on h) holds it until"), 3, "lease"),
+    ],
+)
+def test_an_end_that_must_not_be_is_a_failure(driver, code, why):
+    tally = Tally()
+    tally.take(driver, code)
+    assert len(tally.failures) == 1
+    assert why in tally.failures[0]
 
 
 def test_the_page_adds_up(tmp_path):

@@ -70,8 +70,8 @@ def told(line: dict, given: argparse.Namespace) -> None:
         f"{line['store']} {line['kind']} seed {line['seed']}: {kills} kills, {line['drivers']} "
         f"drivers, {line['rows']} rows, lost {line['lost']}, repeated {line['repeated']}, "
         f"disagreements {line['disagreements']}, bits {line['bits']} of {line['compared']}, "
-        f"tags {line['tags']}, findings {line['findings']}, embedded again "
-        f"{line['embedded_again']}, {line['seconds']} s",
+        f"tags {line['tags']}, findings {line['findings']}, evidence {line['evidence']}, embedded "
+        f"again {line['embedded_again']}, ended with {line['codes']}, {line['seconds']} s",
         flush=True,
     )
     for text in [*line["failures"], *line["examples"]]:

@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--log", required=True)
     parser.add_argument("--die", default="")
     parser.add_argument("--nth", type=int, default=1)
-    parser.add_argument("--after-ms", type=int, default=0)
+    parser.add_argument("--after-ms", type=float, default=0.0)
     parser.add_argument("--pause-s", type=float, default=0.0)
     parser.add_argument("--few", type=int, default=-1, help="pictures that are opened here")
     parser.add_argument("arguments", nargs="+")

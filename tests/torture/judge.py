@@ -24,8 +24,10 @@ KEYS = {
     "findings": ("fingerprint", "analysis", "unit"),
     "runs": ("run_id",),
     "pairs": ("content_a", "content_b"),
+    "neighbours": ("content_id",),
     "thumbnails": ("content_id",),
 }
+COSINE = 1e-6  # of a pair that two nights computed
 
 
 @dataclass
@@ -42,6 +44,7 @@ class Judgement:
         compared: vectors whose bits were compared.
         tags: run rows whose versions are not tagged, or do not open whole.
         findings: results that differ from the undisturbed run's.
+        evidence: pairs, neighbours and thumbnails that differ from the undisturbed run's.
         examples: what, for a person.
     """
 
@@ -54,6 +57,7 @@ class Judgement:
     compared: int = 0
     tags: int = 0
     findings: int = 0
+    evidence: int = 0
     examples: list[str] = field(default_factory=list)
 
     def wrong(self, what: str, found: Iterable[Any]) -> None:
@@ -72,6 +76,7 @@ class Judgement:
             or self.bits
             or self.tags
             or self.findings
+            or self.evidence
         )
 
     def counts(self) -> dict[str, int]:
@@ -153,11 +158,14 @@ def judge(
     if calm:
         _bits(found, dict(have), dict(vectors(calm)), wanted)
         _findings(found, database, calm)
+        _evidence(found, database, calm, good)
     return found
 
 
 def _repeated(found: Judgement, database: str, have: list[tuple[tuple[str, int], bytes]]) -> None:
-    names = {name for run in runs(database) for name in run["tables"]} | {"runs", "findings"}
+    names = {name for run in runs(database) for name in run["tables"]}
+    names |= {"runs", "findings", "thumbnails"}
+    names |= {name for run in runs(database) for name in evidence(run)}
     for name in sorted(names):
         kind = name.partition("__")[0]
         table = rows(database, name)
@@ -254,6 +262,43 @@ def _findings(found: Judgement, database: str, calm: str) -> None:
     tortured, quiet = _answers(database), _answers(calm)
     names = {key for key in quiet if tortured.get(key) != quiet[key]}
     found.wrong("findings", (f"finding {key}" for key in sorted(names)))
+
+
+def evidence(run: dict[str, Any]) -> tuple[str, str]:
+    """Return the names of a run's tables of bulk evidence."""
+    return f"pairs__{run['encoder']}", f"neighbours__{run['encoder']}"
+
+
+def _evidence(found: Judgement, database: str, calm: str, good: set[str]) -> None:
+    """Evidence about pictures that are there is the undisturbed run's; of gone ones it may stay.
+
+    A pair keeps the cosine of the night that found it, computed in a block of another shape; so
+    its last bits may differ.
+    """
+    ours, theirs = evidence(runs(database)[-1]), evidence(runs(calm)[-1])
+    pairs, quiet = _pairs(database, ours[0], good), _pairs(calm, theirs[0], good)
+    differ = {key for key in pairs.keys() | quiet.keys() if key not in pairs or key not in quiet}
+    differ |= {k for k in pairs.keys() & quiet.keys() if abs(pairs[k] - quiet[k]) > COSINE}
+    found.wrong("evidence", (f"pair {key}" for key in sorted(differ)))
+    for names, columns, all_of_ours in (
+        ((ours[1], theirs[1]), ("neighbours", "cosines"), True),
+        (("thumbnails", "thumbnails"), ("jpeg",), False),
+    ):
+        mine, other = (
+            {r["content_id"]: [r[c] for c in columns] for r in rows(at, name).to_pylist()}
+            for at, name in zip((database, calm), names, strict=True)
+        )
+        asked = (set(mine) & good) | set(other) if all_of_ours else set(other)
+        wrong = sorted(key for key in asked if mine.get(key) != other.get(key))
+        found.wrong("evidence", (f"{names[0]} {key}" for key in wrong))
+
+
+def _pairs(database: str, name: str, good: set[str]) -> dict[tuple[str, str], float]:
+    return {
+        (row["content_a"], row["content_b"]): row["cosine"]
+        for row in rows(database, name).to_pylist()
+        if {row["content_a"], row["content_b"]} <= good
+    }
 
 
 def _answers(database: str) -> dict[tuple[str, str], str]:

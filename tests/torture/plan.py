@@ -1,8 +1,9 @@
 """Which kills does a series hold? All of it follows from one number."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from statistics import median
 
 from tests.torture.points import Kill
 
@@ -53,7 +54,9 @@ def plan(seed: int, kind: str, phases: int = PHASES) -> Plan:
     )
 
 
-def kills(drawn: Plan, phase: int, known: Iterable[str], count: int, longest_ms: int) -> list[Kill]:
+def kills(
+    drawn: Plan, phase: int, known: Iterable[str], count: int, took: Mapping[str, Sequence[float]]
+) -> list[Kill]:
     """Draw the points of one phase, in the order in which a run reaches them.
 
     Args:
@@ -61,15 +64,19 @@ def kills(drawn: Plan, phase: int, known: Iterable[str], count: int, longest_ms:
         phase: its number.
         known: names of points, as reached so far.
         count: how many to draw.
-        longest_ms: of an operation on this store, about.
+        took: operation -> milliseconds that it was measured to take in runs on this store; a kill
+            during it comes at a drawn share of their median.
     """
     # Each point draws for itself, so that one more known point leaves the other draws alone.
-    drawing = {point: drawn.rng(f"kill {phase} {point}") for point in set(known)}
+    sure = {p for p in known if not p.endswith(".during") or p.removesuffix(".during") in took}
+    drawing = {point: drawn.rng(f"kill {phase} {point}") for point in sure}
     rank = {point: rng.random() for point, rng in drawing.items()}
     chosen = sorted(rank, key=lambda p: rank[p])[:count]
     found = []
     for point in sorted(chosen, key=lambda p: (ORDER.index(p.partition(".")[0]), rank[p])):
         rng, during = drawing[point], point.endswith(".during")
         nth = rng.choice((1, 1, 2)) if point.startswith(("embed.merge", "collect.merge")) else 1
-        found.append(Kill(point, nth, rng.randint(1, longest_ms) if during else 0))
+        share = rng.uniform(0.05, 0.95)
+        after_ms = share * median(took[point.removesuffix(".during")]) if during else 0.0
+        found.append(Kill(point, nth, round(after_ms, 3)))
     return found

@@ -2,7 +2,8 @@
 
 A point is ``<stage>.<operation>.<table>.<when>``, e.g. ``embed.merge.contents.before``: the stage
 is the module of ours that asked, the operation is Lance's own, so the points follow the product
-wherever it moves its writes. ``during`` is a number of milliseconds after the operation began.
+wherever it moves its writes. ``during`` is a number of milliseconds after the operation began;
+where such a kill really fell is read from the log afterwards (``fell``), never taken from the plan.
 """
 
 import functools
@@ -14,7 +15,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,7 @@ class Kill:
 
     point: str = ""
     nth: int = 1
-    after_ms: int = 0
+    after_ms: float = 0.0
 
 
 class Log:
@@ -69,6 +70,17 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def fell(events: Sequence[Mapping[str, Any]]) -> str:
+    """Say where a process was when its log ended: at a point, or inside an operation.
+
+    An operation is logged before it is called and once it has returned, so one that was begun last
+    and never ended is what the process died in: "embed.merge.vectors.inside".
+    """
+    points = [event["at"] for event in events if "at" in event and not event.get("beside")]
+    last = points[-1] if points else "start"
+    return f"{last.removesuffix('during')}inside" if last.endswith(".during") else last
+
+
 class Points:
     """Counts arrivals at points, and dies at one of them."""
 
@@ -80,7 +92,8 @@ class Points:
         """Arrive at a point; it may be the last thing this process does."""
         point = f"{stage()}.{name}.{when}"
         self.seen[point] += 1
-        self.log.write(at=point)
+        main = threading.current_thread() is threading.main_thread()
+        self.log.write(at=point, **({} if main else {"beside": True}))
         if point != self.kill.point or self.seen[point] != self.kill.nth:
             return
         if self.kill.after_ms:
@@ -97,7 +110,9 @@ class Points:
         """Arrive before, during (the same moment, for delayed kills) and after an operation."""
         self.reach(name, "before")
         self.reach(name, "during")
+        began = time.perf_counter()
         yield
+        self.log.write(took=f"{stage()}.{name}", ms=round((time.perf_counter() - began) * 1e3, 3))
         self.reach(name, "after")
 
 
@@ -187,8 +202,8 @@ def _compaction(points: Points, cls: Any) -> None:
         name = f"compact.{kind(dataset.uri)}"
         with points.around(name):
             if points.kill.point.rpartition(".")[2] not in ("planned", "executed"):
-                points.log.write(at=f"{stage()}.{name}.planned")
-                points.log.write(at=f"{stage()}.{name}.executed")
+                for when in ("planned", "executed"):  # could be reached, but are not
+                    points.log.write(knows=f"{stage()}.{name}.{when}")
                 return whole(self, **options)
             plan = Compaction.plan(dataset, options)
             points.reach(name, "planned")

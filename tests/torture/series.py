@@ -2,6 +2,7 @@
 
 import datetime as dt
 import importlib.metadata
+import re
 import subprocess
 import time
 from collections import Counter
@@ -11,39 +12,89 @@ from typing import Any
 from tests.torture import judge
 from tests.torture.collection import Phase, phases
 from tests.torture.plan import ALWAYS, Plan, kills
-from tests.torture.points import Kill
+from tests.torture.points import Kill, fell
 from tests.torture.processes import ROOT
 from tests.torture.session import VARIANTS, Driver, Place, Session
 
 STUCK_S = 240.0
-TRIES = 8  # drivers in a row that may end with 3 without a kill before a series has failed
-LONGEST_MS = {"local": 40, "moto": 250, "seaweed": 250}
+TRIES = 4  # drivers in a row that may end with 3 without a kill before a series has failed
+BLOCKED = re.compile(r"another run \(.*\) holds it")  # by the lease; one driver runs at a time
 LIBRARIES = ("ray", "pylance", "lancedb", "lance-ray", "pyarrow")
 
 
 @dataclass
 class Tally:
-    """What happened in a series."""
+    """What happened in a series.
+
+    Attributes:
+        kills: where -> how many; where a kill really fell, whatever was drawn.
+        drivers: how many were started.
+        unreached: kills that were drawn and did not happen.
+        incomplete: drivers that ended with 3 although nothing was killed in their time.
+        codes: exit code -> drivers.
+        embedded: vectors that actors computed.
+        kept: table -> keys whose merge was answered.
+        failures: what must not be, beside what the judge finds in the tables.
+        points: that were reached so far.
+        took: operation -> milliseconds that it was measured to take.
+        calm: exit code of the undisturbed run.
+    """
 
     kills: Counter[str] = field(default_factory=Counter)
     drivers: int = 0
     unreached: int = 0
+    incomplete: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
     embedded: int = 0
     kept: dict[str, list[list[str]]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
-    points: set[str] = field(default_factory=set)  # that were reached so far
+    points: set[str] = field(default_factory=set)
+    took: dict[str, list[float]] = field(default_factory=dict)
+    calm: int = 0
 
-    def take(self, driver: Driver, code: int) -> None:
-        """Count what a driver said before it ended with a code."""
+    def learn(self, events: list[dict[str, Any]]) -> None:
+        """Learn which points there are, and how long operations take."""
+        for event in events:
+            self.points |= {event[key] for key in ("at", "knows") if key in event}
+            if "took" in event:
+                self.took.setdefault(event["took"], []).append(event["ms"])
+
+    def take(
+        self, driver: Driver, code: int, kill: Kill | None = None, *, shot: bool = False
+    ) -> None:
+        """Count what a driver said before it ended with a code, and judge how it ended.
+
+        Args:
+            driver: that has ended.
+            code: of its end.
+            kill: that it was told to do to itself.
+            shot: whether it was killed from outside.
+        """
         self.drivers += 1
-        for event in driver.events():
+        events = driver.events()
+        self.learn(events)
+        for event in events:
             self.embedded += event.get("embedded", 0)
-            if "died" in event and code < 0:  # a delayed kill may come too late
-                self.kills[event["died"]] += 1
             if "kept" in event:
                 self.kept.setdefault(event["kept"], []).extend(event["keys"])
-            if "at" in event:
-                self.points.add(event["at"])
+        self.codes[str(code)] += 1
+        died = any("died" in event for event in events) or shot
+        if code < 0 and died:  # a delayed kill may come too late
+            where = fell(events)
+            inside = where.endswith(".inside")
+            self.kills[where if kill or inside else f"{where.partition('.')[0]}.at random"] += 1
+        elif wrong := self.wrong_end(driver, code, events):
+            self.failures.append(f"{wrong}: {last(driver)}")
+
+    def wrong_end(self, driver: Driver, code: int, events: list[dict[str, Any]]) -> str:
+        """Say what is wrong with the end of a driver that nobody killed; "" where nothing is."""
+        if BLOCKED.search(driver.said()):
+            return "a restart was refused by the lease of a driver that is dead"
+        if {"ended": code} not in [{"ended": e["ended"]} for e in events if "ended" in e]:
+            return f"a driver ended with {code}, and not of its own accord"
+        if code not in (0, self.calm, 3):
+            return f"a driver ended with {code}, the undisturbed one with {self.calm}"
+        return ""
 
 
 class Series:
@@ -65,7 +116,9 @@ class Series:
             self.folder / "pictures", session.store.database(f"{self.name}/db"), self.folder / "out"
         )
         self.calm = Place(
-            self.folder / "pictures", str(self.folder / "calm"), self.folder / "out-calm"
+            self.folder / "pictures",
+            session.store.database(f"{self.name}/calm"),
+            self.folder / "out-calm",
         )
         self.tally = Tally()
         self.calm_s = 0.0
@@ -94,14 +147,15 @@ class Series:
         return self._line(judgement, time.monotonic() - started)
 
     def _calm(self, phase: Phase) -> None:
-        """Run undisturbed, for the bits and for the names of the points."""
+        """Run undisturbed on the same store, for the bits, the points and how long each takes."""
         phase.write(self.calm.pictures)
         started = time.monotonic()
         driver = self.session.driver(self.calm, self.drawn)
         if (code := self._wait(driver)) not in (0, 1):
-            raise Failed(f"the undisturbed run ended with {code}: {_last(driver)}")
+            raise Failed(f"the undisturbed run ended with {code}: {last(driver)}")
         self.calm_s = time.monotonic() - started
-        self.tally.points |= {event["at"] for event in driver.events() if "at" in event}
+        self.tally.calm = code
+        self.tally.learn(driver.events())
 
     def _phase(self, number: int) -> None:
         {
@@ -111,6 +165,8 @@ class Series:
             "node": self._nodes,
         }[self.drawn.kind](number)
         self._finish()
+        if self.tally.failures:
+            raise Failed("see above")
 
     def _driver(self, kill: Kill | None = None, pause_s: float = 0.0) -> Driver:
         return self.session.driver(self.place, self.drawn, kill, pause_s)
@@ -119,7 +175,7 @@ class Series:
         while driver.process.poll() is None:
             if driver.stuck(STUCK_S):
                 driver.mark.kill()
-                raise Failed(f"a driver did not end within {STUCK_S:g} s: {_last(driver)}")
+                raise Failed(f"a driver did not end within {STUCK_S:g} s: {last(driver)}")
             time.sleep(0.05)
         return driver.end()
 
@@ -127,9 +183,8 @@ class Series:
         return time.monotonic() > self.deadline
 
     def _points(self, phase: int) -> None:
-        longest = LONGEST_MS[self.session.store.name]
         # The names are those that runs of this product reached, so no list of them can grow old.
-        left = kills(self.drawn, phase, self.tally.points, self.kills_a_phase, longest)
+        left = kills(self.drawn, phase, self.tally.points, self.kills_a_phase, self.tally.took)
         done = False
         for kill in left:
             if self._over() or (done and kill.point.partition(".")[0] not in ALWAYS):
@@ -143,9 +198,7 @@ class Series:
     def _once(self, kill: Kill) -> int:
         driver = self._driver(kill)
         code = self._wait(driver)
-        self.tally.take(driver, code)
-        if code == 2:
-            raise Failed(f"after {dict(self.tally.kills)}: exit code 2: {_last(driver)}")
+        self.tally.take(driver, code, kill)
         return code
 
     def _shots(self, phase: int) -> None:
@@ -158,9 +211,9 @@ class Series:
             until = time.monotonic() + moment * self.calm_s
             while time.monotonic() < until and driver.process.poll() is None:
                 time.sleep(0.02)
-            if not driver.shot():
-                self.tally.unreached += 1
-            self.tally.take(driver, driver.end())
+            shot = driver.shot()
+            self.tally.unreached += not shot
+            self.tally.take(driver, driver.end(), shot=shot)
 
     def _workers(self, phase: int) -> None:
         rng = self.drawn.rng(f"workers {phase}")
@@ -203,7 +256,8 @@ class Series:
             self.tally.take(driver, code)
             if code in (0, 1):
                 return
-        raise Failed(f"exit code {code} {TRIES} times without a kill: {_last(driver)}")
+            self.tally.incomplete += 1
+        raise Failed(f"exit code {code} {TRIES} times without a kill: {last(driver)}")
 
     def _line(self, judgement: judge.Judgement, seconds: float) -> dict[str, Any]:
         drawn, tally = self.drawn, self.tally
@@ -217,6 +271,8 @@ class Series:
             "kills": dict(sorted(tally.kills.items())),
             "drivers": tally.drivers,
             "unreached": tally.unreached,
+            "codes": dict(sorted(tally.codes.items())),
+            "incomplete": tally.incomplete,
             **judgement.counts(),
             "embedded": tally.embedded,
             "embedded_again": max(0, tally.embedded - judgement.vectors),
@@ -234,8 +290,8 @@ class Failed(Exception):
     """A series could not be brought to its end."""
 
 
-def _last(driver: Driver) -> str:
-    lines = driver.text.read_text(errors="replace").strip().splitlines()
+def last(driver: Driver) -> str:
+    lines = driver.said().strip().splitlines()
     return " | ".join(line.strip()[:300] for line in lines[-3:])
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.torture.cluster import Cluster
 from tests.torture.plan import Plan
-from tests.torture.points import Kill, Log, read
+from tests.torture.points import Kill, fell, read
 from tests.torture.processes import Mark, adopt, guard, start
 from tests.torture.stores import Store
 
@@ -94,8 +94,7 @@ class Driver:
 
     def stage(self) -> str:
         """Return what the driver was last seen doing."""
-        points = [event["at"] for event in self.events() if "at" in event]
-        return points[-1].partition(".")[0] if points else "start"
+        return fell(self.events()).partition(".")[0]
 
     def stuck(self, seconds: float) -> bool:
         return time.monotonic() - self.started > seconds
@@ -110,9 +109,12 @@ class Driver:
         """SIGKILL it from outside; tells whether it still ran."""
         if self.process.poll() is not None:
             return False
-        Log(str(self.log)).write(died=f"{self.stage()}.at random")
         self.process.kill()
-        return True
+        return self.process.wait() < 0
+
+    def said(self) -> str:
+        """Return what it printed."""
+        return self.text.read_text(errors="replace")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-WRONG = ("lost", "repeated", "disagreements", "bits", "tags", "findings")
+WRONG = ("lost", "repeated", "disagreements", "bits", "tags", "findings", "evidence")
 RULE = """\
 The last column is the rule of three: zero failures in n kills bound the rate of failures at 95 %
 by 3/n. The control is the same pictures and kills through Ray Data with its checkpointing into
