@@ -2,6 +2,7 @@
 
     ClipbatchError
       ConfigError       a person must change something      -> exit 2, nothing was started
+        Refused         a store or disk denies its rights   -> exit 2; once work has begun, 3
       BadImage          this picture cannot be used         -> a row with a reason, go on
       Transient         network, lost node, full store      -> try again
       UnitFailed        one unit of work failed for good    -> mark it, go on, exit 3
@@ -52,6 +53,10 @@ class ConfigError(ClipbatchError):
     """A person must change the configuration or the input; nothing was started."""
 
     exit_code = ExitCode.COULD_NOT_RUN
+
+
+class Refused(ConfigError):
+    """A store or a disk denies access; it may have allowed it when the run began."""
 
 
 class BadImage(ClipbatchError):

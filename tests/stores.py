@@ -140,6 +140,7 @@ class LossyProxy:
     def __init__(self, port: int, loses: Callable[[int, str], bool], answer: int = 0) -> None:
         self.lost: list[str] = []
         self.puts = 0
+        self.forbids = False  # a token expires: every later write is answered with 403
         lock, proxy = threading.Lock(), self
 
         class Handler(BaseHTTPRequestHandler):
@@ -148,6 +149,11 @@ class LossyProxy:
             def _forward(self) -> None:
                 size = int(self.headers.get("Content-Length") or 0)
                 data, key = self.rfile.read(size), self.path.partition("?")[0]
+                if proxy.forbids and self.command == "PUT":
+                    self.send_response(403)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 to = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
                 to.request(self.command, self.path, data or None, dict(self.headers))
                 got = to.getresponse()

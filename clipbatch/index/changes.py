@@ -120,12 +120,29 @@ def merge(database: str, rows: pa.Table, conflict_retries: int = 30) -> None:
     for kind, columns in _WRITES.items():
         mine = rows.filter(pa.array([k == kind for k in kinds], pa.bool_()))
         if mine.num_rows:
-            when = _unchanged(mine.column("was").unique().to_pylist())
+            when = _unchanged(mine.select(["uri", "was"]).to_pylist())
             written = mine.select(["uri", *columns, "changed_run"])
             ledger.update(database, written, when, conflict_retries)
 
 
-def _unchanged(runs: list[str | None]) -> str:
-    """A row is as it was compared if none but these runs has changed it."""
-    names = ", ".join("'" + (run or "").replace("'", "''") + "'" for run in runs)
-    return f"(target.changed_run is null or target.changed_run in ({names}))"
+def _unchanged(rows: list[dict[str, str | None]]) -> str:
+    """A row is as it was compared if the run that changed it last then did so to this day.
+
+    Each row with its own run: one of the others may be at work still, and have changed it since.
+    """
+    uris: dict[str | None, list[str]] = {}
+    for row in rows:
+        uris.setdefault(row["was"], []).append(_quoted(row["uri"]))
+    changed_by = {
+        run: f"target.changed_run = {_quoted(run)}" if run else "target.changed_run is null"
+        for run in uris
+    }
+    if len(uris) == 1:  # as on most nights after the first
+        return next(iter(changed_by.values()))
+    return " or ".join(
+        f"({changed_by[run]} and source.uri in ({', '.join(names)}))" for run, names in uris.items()
+    )
+
+
+def _quoted(text: str | None) -> str:
+    return "'" + (text or "").replace("'", "''") + "'"

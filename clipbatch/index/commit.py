@@ -40,7 +40,9 @@ def commit(config: Config, spec: EncoderSpec, run: Run, counts: dict[str, Any]) 
     versions = {name: int(table.open_table(database, name).version) for name in names}
     keys = verify.check_keys(found.wanted(config, versions))
     earlier = runs.history(database)
-    sound = {writer for old in earlier for writer in old.counts.get("writers", [])}
+    sound: dict[str, int] = {}
+    for old in earlier:
+        sound |= _rows_checked(old)
     checked, writers = verify.check_vectors(
         database, {name: versions[name] for name in vectors}, sound, unit_length=spec.unit_length
     )
@@ -60,7 +62,7 @@ def commit(config: Config, spec: EncoderSpec, run: Run, counts: dict[str, Any]) 
         | since(database, versions[schema.CATALOG], before)
         | {
             "contents": keys["contents"],
-            "writers": sorted(writers),
+            "writers": dict(sorted(writers.items())),
             "wanted": keys["wanted"],
             "unwanted": keys["unwanted"],
             "variant_tables": {str(v): name for v, name in found.tables.items()},
@@ -68,6 +70,12 @@ def commit(config: Config, spec: EncoderSpec, run: Run, counts: dict[str, Any]) 
     )
     runs.save(database, committed)
     return committed
+
+
+def _rows_checked(run: Run) -> dict[str, int]:
+    """Return writer -> rows of it that a run found sound; an older run did not count them."""
+    found = run.counts.get("writers", {})
+    return found if isinstance(found, dict) else {}
 
 
 def _embedded(config: Config, spec: EncoderSpec) -> stores.Stores:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from clipbatch.errors import ClipbatchError, ConfigError, ContractBroken, Transient
+from clipbatch.errors import ClipbatchError, ConfigError, ContractBroken, Refused, Transient
 from clipbatch.text import redact
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ def retry(work: Callable[[], T], what: str) -> T:
     """Do idempotent work again after any failure of the store, with growing pauses.
 
     Raises:
-        ConfigError: the place may not be written.
+        Refused: the place may not be written.
         Transient: it failed every time; or the disk is full, which no pause mends.
     """
     for attempt in range(ATTEMPTS):
@@ -48,7 +48,7 @@ def told(what: str, error: Exception) -> ClipbatchError | None:
             "then run the same command again"
         )
     if refused := re.search(r"40[13] (Forbidden|Unauthorized)", text):
-        return ConfigError(
+        return Refused(
             f"{what}: the store answered {refused[0]}; check the credentials and their rights"
         )
     if re.search(r"os error 20\b", text):
@@ -56,7 +56,7 @@ def told(what: str, error: Exception) -> ClipbatchError | None:
             f"{what}: there is a file where a folder is needed; name another index.database"
         )
     if re.search(r"os error (1|13|30)\b|Read-only file system", text):
-        return ConfigError(
+        return Refused(
             f"{what}: it may not be written; expected a place that may: mend its permissions or "
             "mount, or name another index.database"
         )

@@ -37,15 +37,15 @@ def found(where: str, wanted: pa.Schema) -> None:
     storage.create(storage.join(where, manifest), files[manifest])
 
 
-def refuse_remains(where: str) -> None:
-    """Refuse data without a manifest: a table that was damaged, which a new one would hide.
+def has_data(where: str) -> bool:
+    """Tell whether a table's folder holds data files."""
+    return storage.kind(storage.join(where, "data")) != "missing"
 
-    Raises:
-        ConfigError: there are data files.
-    """
-    if storage.kind(storage.join(where, "data")) != "missing":
-        raise ConfigError(
-            f"{storage.redact(where)}: got data files and no manifest under _versions/, expected "
-            "both or neither; restore the folder from a copy, or move it away and run the same "
-            "command again: what it held is made anew"
-        )
+
+def remains(where: str) -> ConfigError:
+    """Return the error for data without a manifest: a damaged table, which a new one would hide."""
+    return ConfigError(
+        f"{storage.redact(where)}: got data files and no manifest under _versions/, expected "
+        "both or neither; restore the folder from a copy, or move it away and run the same "
+        "command again: what it held is made anew"
+    )

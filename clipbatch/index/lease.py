@@ -12,16 +12,19 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from clipbatch import storage
 from clipbatch.config import IndexConfig
-from clipbatch.errors import BadImage, ClipbatchError, Incomplete
+from clipbatch.errors import BadImage, ClipbatchError, Incomplete, Reason, Transient
 from clipbatch.progress import say
+
+T = TypeVar("T")
 
 FOLDER: Final = ".clipbatch-lease"  # hidden: neither a table nor a picture
 BEATS: Final = 3  # renewals in the time that a lease lasts
@@ -67,6 +70,7 @@ class Lease:
         self.config = config
         self.root = storage.join(config.database, FOLDER)
         self.number = 0
+        self.asked = False  # that is: the store was found fit, and work begins
         self._token = uuid.uuid4().hex
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -84,10 +88,11 @@ class Lease:
             return
         self._stop.set()
         self._thread.join()
+        # Its own only: numbers begin again at 1 once all are gone, so a smaller one, or even this,
+        # may be somebody's by now.
         with suppress(ClipbatchError):  # it runs out by itself
-            for number in self._numbers():
-                if number <= self.number:
-                    storage.delete(self._address(number))
+            if self._is_mine(self.number):
+                storage.delete(self._address(self.number))
 
     def take(self) -> None:
         """Take the lease, after waiting for it as long as the configuration allows.
@@ -95,6 +100,7 @@ class Lease:
         Raises:
             Incomplete: another run holds it.
         """
+        self.asked = True
         if not self.config.lease_s or self._thread is not None:
             return
         deadline = time.monotonic() + self.config.lease_wait_s
@@ -129,26 +135,45 @@ class Lease:
         number = max(numbers, default=0) + 1
         if storage.create(self._address(number), self._record()) or self._is_mine(number):
             self.number = number
+            with suppress(ClipbatchError):  # at once, while they are known to be void
+                for old in numbers:
+                    storage.delete(self._address(old))
             return None
         return self._look(number)
 
     def _is_mine(self, number: int) -> bool:
         """A PUT whose answer was lost is sent again, and is then refused."""
-        with suppress(BadImage):
-            return self._token.encode() in storage.read(self.root, _name(number))
-        return False
+        data = self._ask(lambda: storage.read(self.root, _name(number)))
+        return data is not None and self._token.encode() in data
+
+    def _ask(self, question: Callable[[], T]) -> T | None:
+        """Ask something of a lease's object; None where it is gone.
+
+        Raises:
+            Transient: the store does not say. That is no void lease: somebody may hold it.
+        """
+        try:
+            return question()
+        except BadImage as error:
+            if error.reason == Reason.VANISHED:
+                return None
+            raise Transient(
+                f"{storage.redact(self.root)}: the lease of another run cannot be read "
+                f"({error.message}); nothing was done: see to the store and its permissions, then "
+                "run the same command again"
+            ) from error
 
     def _look(self, number: int) -> _Held | None:
         """Return who holds a lease; None where it is void."""
         name = _name(number)
         owner, lasts = Owner("an unknown host", "", 0, ""), self.config.lease_s
-        try:
-            renewed = storage.modified(self.root, name)
-            with suppress(ValueError, KeyError, TypeError):  # half written
-                record = json.loads(storage.read(self.root, name))
-                owner, lasts = Owner(**record["owner"]), float(record["lease_s"])
-        except BadImage:
+        renewed = self._ask(lambda: storage.modified(self.root, name))
+        told = self._ask(lambda: storage.read(self.root, name))
+        if renewed is None or told is None:
             return None  # given back a moment ago
+        with suppress(ValueError, KeyError, TypeError):  # half written
+            record = json.loads(told)
+            owner, lasts = Owner(**record["owner"]), float(record["lease_s"])
         until = renewed + dt.timedelta(seconds=lasts)
         if owner.is_dead() or storage.clock(self.root) > until:
             return None
@@ -157,7 +182,8 @@ class Lease:
     def _renew(self) -> None:
         while not self._stop.wait(self.config.lease_s / BEATS):
             try:
-                if max(self._numbers(), default=self.number) > self.number:
+                taken = max(self._numbers(), default=self.number) > self.number
+                if taken or not self._is_mine(self.number):
                     say("lease", "another run has taken it over; this one goes on, which is safe")
                     return
                 storage.write_atomic(self._address(self.number), self._record())

@@ -71,9 +71,13 @@ def create(
     where = path(database, name)
 
     def attempt() -> None:
-        if not exists(database, name):  # else another driver was quicker, or the answer was lost
-            founding.refuse_remains(where)
+        if exists(database, name):  # another driver was quicker, or the answer was lost
+            return
+        if not founding.has_data(where):
             founding.found(where, wanted)
+        # A manifest is there before data is: another driver's table shows at a second look.
+        elif not exists(database, name):
+            raise founding.remains(where)
 
     retry(attempt, f"{storage.redact(where)}: creating the table")
     check(database, name, wanted)

@@ -1,6 +1,7 @@
 """Is every wanted key there once, and every vector sound? The check before anything is tagged."""
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -45,27 +46,33 @@ def check_keys(wanted: Wanted) -> dict[str, int]:
 
 
 def check_vectors(
-    database: str, versions: Mapping[str, int], sound: Collection[str], *, unit_length: bool
-) -> tuple[int, set[str]]:
+    database: str, versions: Mapping[str, int], sound: Mapping[str, int], *, unit_length: bool
+) -> tuple[int, dict[str, int]]:
     """Check the vectors that no run has checked yet: finite, and of length 1 where declared.
+
+    A writer of whom other rows are there than were checked is looked at again, all of it: it may
+    have been at work still when an earlier run looked.
 
     Args:
         database: folder or prefix.
         versions: name of each vectors table -> version.
-        sound: run_ids whose rows were checked by an earlier commit.
+        sound: run_id -> how many of its rows were checked by an earlier commit.
         unit_length: what the encoder declares.
 
     Returns:
-        Number of rows checked, and the run_ids that wrote them.
+        Number of rows checked, and run_id -> rows of those who wrote them.
 
     Raises:
         ContractBroken: with the number of unsound rows.
     """
-    names = ", ".join(f"'{run_id}'" for run_id in sorted(sound))
-    where = f"run_id not in ({names})" if names else None
-    checked, writers = 0, set()
+    wrote = _writers(database, versions)
+    new = {writer: rows for writer, rows in wrote.items() if sound.get(writer) != rows}
+    if not new:
+        return 0, {}
+    where = f"run_id in ({', '.join(_quoted(writer) for writer in sorted(new))})"
+    checked = 0
     for name, version in versions.items():
-        found = table.batches(database, name, ["vector", "run_id"], where=where, version=version)
+        found = table.batches(database, name, ["vector"], where=where, version=version)
         for batch in found:
             unsound = _unsound(numpy_vectors(batch.column("vector")), unit_length=unit_length)
             if unsound:
@@ -74,8 +81,21 @@ def check_vectors(
                     "expected none; nothing was tagged: check the encoder's weights and precision"
                 )
             checked += batch.num_rows
-            writers.update(batch.column("run_id").unique().to_pylist())
-    return checked, writers
+    return checked, new
+
+
+def _writers(database: str, versions: Mapping[str, int]) -> dict[str, int]:
+    """Return run_id -> rows that it wrote."""
+    found: Counter[str] = Counter()
+    for name, version in versions.items():
+        for batch in table.batches(database, name, ["run_id"], version=version):
+            for counted in batch.column("run_id").value_counts().to_pylist():
+                found[counted["values"]] += counted["counts"]
+    return dict(found)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _unsound(vectors: NDArray[np.float32], *, unit_length: bool) -> int:

@@ -97,7 +97,7 @@ def _open_all(config: Config, session: Session, source: Source) -> int:
                 failure = str(error)
         if not left:
             break
-    else:
+    if any(True for _ in ledger.unopened(config.index.database)):
         raise Incomplete(f"pictures are left unopened: {failure}; run the same command again")
     if opened:
         progress.close()

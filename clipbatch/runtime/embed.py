@@ -54,8 +54,8 @@ def embed(config: Config, session: Session, run_id: str) -> dict[str, Any]:
     work = _Work(config, session, run_id, spec)
     for _ in range(config.embed.max_passes):
         if not work.one_pass():
-            break
-    else:
+            return work.counts()
+    if any(True for _ in work.wanted.missing()):
         raise Incomplete(
             f"vectors are missing after {config.embed.max_passes} passes; "
             "run the same command again to go on from here"

@@ -100,10 +100,14 @@ class _Alone:
         from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError, WorkerCrashedError
 
         try:
-            decoded = ray.get(self.decode.remote(row, **self.stages.settings))
+            try:
+                decoded = ray.get(self.decode.remote(row, **self.stages.settings))
+            except (WorkerCrashedError, OutOfMemoryError):
+                return None
             encoder = self._ready()
             block: pa.Table = ray.get(encoder.__call__.remote(decoded))
-        except (WorkerCrashedError, OutOfMemoryError):
+        except OutOfMemoryError:  # the next picture needs another encoder
+            self.encoder = None
             return None
         except ActorDiedError as error:
             self.encoder = None
@@ -117,15 +121,15 @@ class _Alone:
     def _ready(self) -> Any:
         """Return an encoder that is up, so that a death in starting is no picture's fault."""
         import ray
-        from ray.exceptions import RayActorError
+        from ray.exceptions import OutOfMemoryError, RayActorError
 
         for _ in range(STARTS):
             self.encoder = self.encoder or self.stages.actor.start()
             try:
                 ray.get(self.encoder.__ray_ready__.remote())
-            except RayActorError as error:
+            except (RayActorError, OutOfMemoryError) as error:
                 self.encoder = None
-                failure = error
+                failure: Exception = error
             else:
                 return self.encoder
         raise ours(failure) or Incomplete(f"no encoder comes up: {last_line(failure)}")

@@ -109,6 +109,7 @@ class Session:
         if address == "local":
             self._watch.start()
         else:
+            self._watch.join()
             _refuse_other_versions()
         _quiet_data()
         where = "this machine" if address == "local" else "the cluster"

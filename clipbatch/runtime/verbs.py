@@ -7,7 +7,7 @@ from typing import Any
 
 from clipbatch import schema, storage
 from clipbatch.config import Config
-from clipbatch.errors import ConfigError, ExitCode
+from clipbatch.errors import ConfigError, ExitCode, Incomplete, Refused
 from clipbatch.index import baseline, commit, runs, table
 from clipbatch.index.lease import Lease
 from clipbatch.index.runs import Run
@@ -34,7 +34,15 @@ def run(verb: str, config: Config, run_id: str = "") -> ExitCode:
     refuse_known_bad()
     say("config", config.to_json())
     with Lease(config.index) as lease, Session() as session:
-        return _VERBS[verb](config, _Means(session, lease), run_id)
+        try:
+            return _VERBS[verb](config, _Means(session, lease), run_id)
+        except Refused as error:
+            if not lease.asked:
+                raise
+            raise Incomplete(  # the store was found fit a while ago: rights were lost meanwhile
+                f"{error}; it was allowed when this run began: what was merged is kept, run the "
+                "same command to go on"
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""If the Ray that this driver started dies, end the driver with a message and the right exit code.
+"""If the Ray under this driver dies, end the driver with a message and the right exit code.
 
 Left alone, Ray ends a driver whose raylet died with exit status 1, in silence; 1 means here that
-the audit failed. The raylet also holds the object store.
+the audit failed. The raylet also holds the object store. Of a cluster that was joined, the raylet
+is watched that the driver hangs on: of all its processes, this one's death ends the driver.
 """
 
 import os
@@ -10,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,25 @@ class Watch:
         if not watched or not hasattr(os, "pidfd_open"):
             return
         self._roots = {(pid, born) for pid in pids if (born := _stat(pid)[1])}
-        descriptors = {os.pidfd_open(pid): kind for pid, kind in watched.items()}
-        threading.Thread(target=self._wait, args=(descriptors,), name="watch", daemon=True).start()
+        self._watch(watched)
+
+    def join(self) -> None:
+        """Watch the raylet of a cluster that was joined; nothing of the cluster is ever ended."""
+        from ray._private import worker
+
+        socket = getattr(worker._global_node, "raylet_socket_name", "")
+        if socket and hasattr(os, "pidfd_open"):
+            self._watch(dict.fromkeys(_raylets(socket), "raylet"))
+
+    def _watch(self, watched: Mapping[int, str]) -> None:
+        descriptors = {}
+        for pid, kind in watched.items():
+            with suppress(ProcessLookupError):
+                descriptors[os.pidfd_open(pid)] = kind
+        if descriptors:
+            threading.Thread(
+                target=self._wait, args=(descriptors,), name="watch", daemon=True
+            ).start()
 
     def stop(self) -> None:
         """From now on an end is meant."""
@@ -81,7 +99,8 @@ class Watch:
             "want of memory); what was merged is kept: run the same command to go on\n"
         )
         sys.stderr.flush()
-        _kill([*_alive(self._known | self._roots), *_orphans()])
+        if self._roots:  # a Ray of our own
+            _kill([*_alive(self._known | self._roots), *_orphans()])
         os._exit(ExitCode.INCOMPLETE)
 
 
@@ -93,6 +112,17 @@ def _stat(pid: int) -> tuple[int, str]:
         return 0, ""
     fields = told.rpartition(")")[2].split()  # its name, before that, may hold anything
     return (0, "") if fields[0] == "Z" else (int(fields[1]), fields[19])
+
+
+def _raylets(socket: str) -> list[int]:
+    """Return the process of this machine that serves a raylet's socket, if it can be seen."""
+    option = f"--raylet_socket_name={socket}".encode()
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if option in (process / "cmdline").read_bytes().split(b"\0"):
+                found.append(int(process.name))
+    return found
 
 
 def _orphans() -> list[int]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Literal
 from urllib.parse import unquote
 
-from clipbatch.errors import BadImage, ConfigError, Reason, Transient
+from clipbatch.errors import BadImage, ConfigError, Reason, Refused, Transient
 from clipbatch.storage.names import Object, decode_uri, encode_uri, refuse_large, uri_text
 
 _FOR_A_PERSON = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
@@ -278,5 +278,5 @@ def _refusal(root: str, error: OSError) -> ConfigError | Transient:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return ConfigError(f"{root}: no such folder; name one that exists")
     if error.errno in _FOR_A_PERSON:
-        return ConfigError(f"{root}: {error.strerror}; mend its permissions or name another")
+        return Refused(f"{root}: {error.strerror}; mend its permissions or name another")
     return Transient(f"{root}: {error.strerror}; run the same command again")

@@ -20,7 +20,7 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 
-from clipbatch.errors import BadImage, ClipbatchError, ConfigError, Reason, Transient
+from clipbatch.errors import BadImage, ClipbatchError, ConfigError, Reason, Refused, Transient
 from clipbatch.storage.names import Object, decode_uri, encode_uri, refuse_large
 from clipbatch.text import redact
 
@@ -244,7 +244,7 @@ def _refusal(root: str, error: Exception) -> ClipbatchError:
             "AWS_SKIP_SIGNATURE=true for a public bucket"
         )
     if _is_forbidden(error):
-        return ConfigError(f"{where}: {_answer(error)}; check the credentials and their rights")
+        return Refused(f"{where}: {_answer(error)}; check the credentials and their rights")
     if isinstance(error, FileNotFoundError) or "404 Not Found" in text:
         return ConfigError(f"{where}: no such bucket; check the name and AWS_ENDPOINT_URL")
     if "BareRedirect" in text:

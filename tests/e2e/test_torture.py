@@ -1,6 +1,8 @@
 """A small torture in `make test`, and proof that its judge sees every sort of loss."""
 
+import os
 import shutil
+import subprocess
 import sys
 import time
 
@@ -246,6 +248,33 @@ def test_the_page_adds_up(tmp_path):
     assert "| 40 of 240 | 0 | 50 % |" in text
     assert "| control, point | 1 | 3 | 4 | 100 | 7 |" in text
     assert "| embed: merge into contents | 4 | 4 |" in text
+
+
+LOSES_ITS_RAYLET = """
+import os, signal, time
+from ray._private import worker
+from clipbatch.runtime import session, watch
+with session.Session() as joined:
+    joined.ensure()
+    (raylet,) = watch._raylets(worker._global_node.raylet_socket_name)
+    os.kill(raylet, signal.SIGKILL)
+    time.sleep(60)
+"""
+
+
+def test_a_driver_whose_raylet_dies_ends_with_3_on_a_cluster_too(tortured):
+    """The last test of that cluster: it loses a node. Ray itself would end the driver with 1."""
+    small, _ = tortured
+    done = subprocess.run(
+        [sys.executable, "-c", LOSES_ITS_RAYLET],
+        env={**os.environ, **small.session.cluster.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "its raylet" in done.stderr
 
 
 def test_a_mark_finds_its_processes_and_no_stranger(tmp_path):

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.torture import control, session
-from tests.torture.plan import KINDS, PHASES, plan
+from tests.torture.plan import KILLS, KINDS, PHASES, plan
 from tests.torture.series import Series
 from tests.torture.stores import NAMES
 
@@ -24,8 +24,10 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--series", type=int, default=99, help="at most so many, of each store")
     top.add_argument("--minutes", type=float, default=15.0, help="in all; a begun series is ended")
     top.add_argument("--store", choices=(*NAMES, "all"), default="all")
-    top.add_argument("--kind", choices=(*KINDS, "all"), default="all", help="what is killed")
-    top.add_argument("--kills", type=int, default=6, help="of each phase of a series")
+    top.add_argument(
+        "--kind", choices=KINDS, nargs="+", default=MIX, help="what is killed, series by series"
+    )
+    top.add_argument("--kills", type=int, help="of each phase; else as many as suit the kind")
     top.add_argument("--phases", type=int, default=PHASES, help="of a series' collection")
     top.add_argument("--control", action="store_true", help="plain Ray Data into lance-ray instead")
     top.add_argument("--keep", type=Path, help="where tables and logs of a wrong series go")
@@ -44,9 +46,10 @@ def main() -> int:
             for seed in range(given.seed, given.seed + given.series):
                 if time.monotonic() > share:
                     break
-                kind = MIX[seed % len(MIX)] if given.kind == "all" else given.kind
+                kind = given.kind[(seed - given.seed) % len(given.kind)]
                 sort = control.Control if given.control else Series
-                line = sort(here, plan(seed, kind, given.phases), given.kills, share).run()
+                kills = given.kills or KILLS[kind]
+                line = sort(here, plan(seed, kind, given.phases), kills, share).run()
                 wrong += not line["sound"]
                 if given.keep and not line["sound"]:
                     ignored = shutil.ignore_patterns("ray", "server")
@@ -62,7 +65,14 @@ def told(line: dict, given: argparse.Namespace) -> None:
         with given.out.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
     again = ["python", "-m", "tests.torture", "--seed", str(line["seed"]), "--series", "1"]
-    again += ["--store", line["store"], "--kind", line["kind"], "--kills", str(given.kills)]
+    again += [
+        "--store",
+        line["store"],
+        "--kind",
+        line["kind"],
+        "--kills",
+        str(line["kills_a_phase"]),
+    ]
     again += ["--phases", str(given.phases)]
     again += ["--control"] if given.control else []
     kills = sum(line["kills"].values())

@@ -39,7 +39,7 @@ class Cluster:
             **variables,
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-            "RAY_worker_niceness": "0",  # else a busy machine starves them, and a series takes hours
+            "RAY_worker_niceness": "0",  # else a busy machine starves them for minutes
             "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": secrets.token_hex(32),

@@ -233,7 +233,7 @@ class Series:
         rng = self.drawn.rng(f"nodes {phase}")
         cluster = self.session.cluster
         driver = self._driver(None, self.drawn.pause_s)
-        left = min(self.kills_a_phase, 2)
+        left = self.kills_a_phase
         moment = driver.started + rng.uniform(0.2, 0.9) * self.calm_s
         while driver.process.poll() is None and not driver.stuck(STUCK_S):
             if not left or self._over() or time.monotonic() < moment:

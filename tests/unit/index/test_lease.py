@@ -1,5 +1,6 @@
 """One driver at a time, where it can be had: who holds, who waits, who takes over."""
 
+import datetime as dt
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 
 from clipbatch import storage
 from clipbatch.config import IndexConfig
-from clipbatch.errors import Incomplete
+from clipbatch.errors import BadImage, Incomplete, Reason, Transient
 from clipbatch.index.lease import FOLDER, Lease, Owner
 from tests.stores import bucket, moto_port
 
@@ -136,6 +137,37 @@ def test_it_is_renewed_while_its_owner_lives_and_a_theft_is_told(config, capsys)
             assert time.monotonic() < deadline
             time.sleep(0.1)
     assert left(config) == ["00000002.json"]  # theirs is left to them
+
+
+@pytest.mark.parametrize("call", ["modified", "read"])
+@pytest.mark.parametrize("reason", [Reason.TIMED_OUT, Reason.UNREADABLE])
+def test_a_lease_that_cannot_be_read_is_not_void(config, monkeypatch, call, reason):
+    forge(config, replace(Owner.me(), born="1"))  # it is void, but who can tell?
+
+    def refuse(root, uri, *_):
+        raise BadImage(reason, "the store answered 503")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, call, refuse)
+        patch.setattr(storage, "clock", lambda _: dt.datetime.now(dt.UTC))
+        with Lease(config) as lease, pytest.raises(Transient, match=r"503.*nothing was done"):
+            lease.take()
+    assert left(config) == ["00000001.json"]
+
+
+def test_who_slept_through_it_all_leaves_the_lease_of_another_alone(config, capsys):
+    short = replace(config, lease_s=3.0)
+    with Lease(short) as sleeper:
+        sleeper.take()
+        # Meanwhile its lease ran out, others came and went, and numbers began again at 1.
+        storage.delete(storage.join(config.database, FOLDER, "00000001.json"))
+        forge(short, ELSEWHERE)
+        deadline = time.monotonic() + 10
+        while "taken it over" not in capsys.readouterr().err:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert left(config) == ["00000001.json"]
+    assert b"another-host" in storage.read(config.database, f"{FOLDER}/00000001.json")
 
 
 def test_half_a_record_holds_for_a_while_and_zero_seconds_is_no_lease(config):

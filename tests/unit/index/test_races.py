@@ -96,6 +96,36 @@ def test_a_row_that_two_drivers_found_new_is_that_of_the_first(db):
     assert (row(db)["stamp"], row(db)["first_run"]) == ("newer", "r1")
 
 
+def test_a_row_that_one_of_several_runs_changed_since_is_left_alone(db):
+    """Of two rows that are compared one was last changed by a run that is at work still."""
+    listing(db, "r1", {"uri": "x", "label": "a"}, {"uri": "y", "label": "a"})
+    slow = {part["uri"]: part for part in _relabelled(db, "r2", x="b", y="b")}
+    changes.merge(db, slow["y"]["rows"])
+    late = compared(db, "r3", {"uri": "x", "label": "c"}, {"uri": "y", "label": "c"})
+    assert [sorted(part.column("was").to_pylist()) for part in late] == [["r1", "r2"]]
+    changes.merge(db, slow["x"]["rows"])
+    changes.merge(db, late[0])
+    assert (row(db, "x")["label"], row(db, "x")["changed_run"]) == ("b", "r2")
+    assert (row(db, "y")["label"], row(db, "y")["changed_run"]) == ("c", "r3")
+
+
+def _relabelled(db, run, **labels):
+    """Return what a driver would merge, cut into single rows."""
+    listed_rows = [{"uri": uri, "label": label} for uri, label in labels.items()]
+    (part,) = compared(db, run, *listed_rows)
+    return [
+        {"uri": uri, "rows": part.slice(i, 1)}
+        for i, uri in enumerate(part.column("uri").to_pylist())
+    ]
+
+
+def test_a_uri_that_is_hostile_to_sql_is_a_name_like_any_other(db):
+    listing(db, "r1", {"uri": "it's", "label": "a"})
+    listing(db, "r2", {"uri": "it's", "label": "a"}, {"uri": "') or (true", "label": "a"})
+    listing(db, "r3", {"uri": "it's", "label": "b"}, {"uri": "') or (true", "label": "b"})
+    assert {row(db, uri)["label"] for uri in ("it's", "') or (true")} == {"b"}
+
+
 def test_merging_a_slice_twice_is_merging_it_once(db):
     catalog(db, {"uri": "g"}, {"uri": "c"}, {"uri": "b", "status": "gone", "gone_run": "r0"})
     (rows,) = compared(db, "r1", {"uri": "c", "stamp": "t"}, {"uri": "b"}, {"uri": "n"})
@@ -166,17 +196,20 @@ def test_the_condition_is_asked_at_the_commit_and_not_before(db):
     assert [r["attempts"] for r in rows] == [6] * 5
 
 
-def test_two_drivers_that_create_a_table_at_once_share_it(db, monkeypatch):
+@pytest.mark.parametrize("late", [False, True])
+def test_two_drivers_that_create_a_table_at_once_share_it(db, monkeypatch, late):
     """Lance's own creation overwrites, and took the other driver's rows along."""
-    columns, real = schema.vectors_schema(8), founding.refuse_remains
+    columns, real = schema.vectors_schema(8), founding.has_data
 
-    def quicker(*arguments):
-        real(*arguments)
-        monkeypatch.setattr(founding, "refuse_remains", real)
+    def quicker(where):
+        """Another driver is quicker, just before or just after this one looks for data."""
+        monkeypatch.setattr(founding, "has_data", real)
+        before = real(where)
         table.create(db, "t", columns, {"seed": "first"})
         table.merge(db, "t", vectors(["a"]), update=False)
+        return real(where) if late else before
 
-    monkeypatch.setattr(founding, "refuse_remains", quicker)
+    monkeypatch.setattr(founding, "has_data", quicker)
     table.create(db, "t", columns, {"seed": "second"})
     table.merge(db, "t", vectors(["b"]), update=False)
     found = table.open_table(db, "t").to_table()["content_id"].to_pylist()

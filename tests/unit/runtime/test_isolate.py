@@ -1,7 +1,11 @@
 """The book-keeping of isolation, with workers that only pretend; tests/ray has real ones."""
 
+from types import SimpleNamespace
+
 import pyarrow as pa
 import pytest
+import ray
+from ray.exceptions import OutOfMemoryError
 
 from clipbatch import config as configs
 from clipbatch import schema
@@ -84,3 +88,59 @@ def test_tries_of_an_interrupted_run_count_and_a_lost_node_is_nobodys_fault(conf
     assert refused.keys() == {"b"}
     assert [uri for uri, _ in workers.tried].count("b") == 2
     assert attempts(config.index.database) == {"a": 0, "b": 3, "c": 0, "d": 0}
+
+
+class Remote:
+    """Stands for a method of an actor: what it gives, or the error that Ray has for it."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def remote(self, *_arguments, **_settings):
+        return self.answer
+
+
+class Encoder:
+    """Stands for an actor; one that was killed for memory answers every call with that."""
+
+    def __init__(self, killed):
+        answer = OutOfMemoryError("the memory monitor killed it")
+        self.__ray_ready__ = Remote("up")
+        self.__call__ = Remote(answer if killed else pa.table({"uri": ["a"]}))
+        self.killed = killed
+
+
+def test_an_encoder_killed_for_memory_is_the_fault_of_one_picture_only(monkeypatch):
+    def get(answer):
+        if isinstance(answer, Exception):
+            killed.__ray_ready__ = Remote(answer)
+            raise answer
+        return answer
+
+    killed = Encoder(killed=True)
+    started = iter([killed, Encoder(killed=False)])
+    monkeypatch.setattr(ray, "get", get)
+    alone = isolate._Alone.__new__(isolate._Alone)
+    actor = SimpleNamespace(start=lambda: next(started))
+    alone.stages = SimpleNamespace(settings={}, actor=actor)
+    alone.decode, alone.encoder = Remote("decoded"), None
+    assert alone.embed(None) is None
+    assert alone.embed(None).num_rows == 1
+    alone.decode = Remote(OutOfMemoryError("decoding it took all memory"))
+    assert alone.embed(None) is None
+
+
+def test_an_encoder_that_never_comes_up_condemns_nobody(monkeypatch):
+    def get(answer):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    dead = Encoder(killed=True)
+    dead.__ray_ready__ = Remote(OutOfMemoryError("no memory to start it"))
+    monkeypatch.setattr(ray, "get", get)
+    alone = isolate._Alone.__new__(isolate._Alone)
+    alone.stages = SimpleNamespace(settings={}, actor=SimpleNamespace(start=lambda: dead))
+    alone.decode, alone.encoder = Remote("decoded"), None
+    with pytest.raises(Incomplete, match="no encoder comes up"):
+        alone.embed(None)
