@@ -42,7 +42,7 @@ def main() -> int:
     wrong = 0
     for number, store in enumerate(stores):
         share = time.monotonic() + (end - time.monotonic()) / (len(stores) - number)
-        with session.session(store) as here:
+        with session.session(store, cpus=control.CPUS if given.control else 1) as here:
             for seed in range(given.seed, given.seed + given.series):
                 if time.monotonic() > share:
                     break

@@ -29,12 +29,13 @@ class Cluster:
         folder: for Ray's sockets and logs; short.
         variables: environment of every worker, e.g. of the store.
         workers: nodes beside the head.
+        cpus: logical ones of each node.
     """
 
     def __init__(
-        self, mark: Mark, folder: Path, variables: Mapping[str, str], workers: int
+        self, mark: Mark, folder: Path, variables: Mapping[str, str], workers: int, cpus: int
     ) -> None:
-        self.mark, self.folder, self.workers = mark, folder, workers
+        self.mark, self.folder, self.workers, self.cpus = mark, folder, workers, cpus
         self.variables = {
             **variables,
             "RAY_USAGE_STATS_ENABLED": "0",
@@ -61,7 +62,7 @@ class Cluster:
             "head",
             *("--head", f"--port={self.ports[0]}", f"--temp-dir={self.folder / 'ray'}"),
             *("--dashboard-host=127.0.0.1", f"--dashboard-port={self.ports[1]}"),
-            *(f"--ray-client-server-port={self.ports[2]}", "--num-cpus=1"),
+            f"--ray-client-server-port={self.ports[2]}",
             f"--dashboard-agent-listen-port={self.ports[3]}",
         )
         self.wait(1)
@@ -75,14 +76,14 @@ class Cluster:
         self._node(
             f"node{self.count}",
             f"--address=127.0.0.1:{self.ports[0]}",
-            "--num-cpus=1",
             f"--dashboard-agent-listen-port={free_ports(1)[0]}",
         )
 
     def _node(self, name: str, *options: str) -> None:
         self.nodes[name] = start(
             [
-                *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-gpus=0"),
+                *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
+                *(f"--num-cpus={self.cpus}", "--num-gpus=0"),
                 *("--node-ip-address=127.0.0.1", f"--object-store-memory={100 * 2**20}"),
                 *("--disable-usage-stats", *options),
             ],

@@ -5,6 +5,7 @@ A harness that cannot catch a loss proves nothing; this one shows that it does.
 
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import lance
@@ -15,10 +16,13 @@ import pyarrow.parquet as pq
 from tests.torture import judge
 from tests.torture.collection import Phase, phases, uri
 from tests.torture.points import Kill
-from tests.torture.series import Failed, Series
+from tests.torture.series import STUCK_S, Failed, Series
 from tests.torture.session import SETTINGS, VARIANTS, Driver
 
 ROWS_A_FILE = 8  # each file is a read task
+# Logical ones of each node: Ray Data reads, filters what is checkpointed, and writes with a CPU
+# each, beside the actors; it waits for ever where one of these has no place.
+CPUS = 4
 POINTS = ("other.commit.vectors.before", "other.commit.vectors.after")
 
 
@@ -60,6 +64,26 @@ class Control(Series):
         for _ in range(self.kills_a_phase):
             if not self._over() and self._once(Kill(rng.choice(POINTS))) >= 0:
                 self.tally.unreached += 1
+
+    def _shots(self, phase: int) -> None:
+        """Kill drivers once more ids are checkpointed; fragments are written, none is committed."""
+        rng = self.drawn.rng("control")
+        for _ in range(self.kills_a_phase):
+            if self._over():
+                break
+            wanted = len(self._checkpointed()) + rng.randint(1, 3)
+            driver = self._driver(None, self.drawn.pause_s)
+            while driver.process.poll() is None and len(self._checkpointed()) < wanted:
+                if driver.stuck(STUCK_S):
+                    break
+                time.sleep(0.01)
+            shot = driver.shot()
+            self.tally.unreached += not shot
+            self.tally.take(driver, driver.end(), shot=shot)
+
+    def _checkpointed(self) -> list[Path]:
+        """Return Ray Data's files of the ids that it takes to be written."""
+        return list((self.folder / "checkpoint").glob("*.parquet"))
 
     def _todo(self, phase: Phase) -> None:
         """Write what is to do as parquet files, and the empty table that is appended to."""

@@ -118,7 +118,7 @@ class Driver:
 
 
 @contextmanager
-def session(store: str, workers: int = 2) -> Iterator[Session]:
+def session(store: str, workers: int = 2, cpus: int = 1) -> Iterator[Session]:
     """Start a store and a Ray; nothing of either is left afterwards, whatever happens."""
     folder = Path(tempfile.mkdtemp(prefix="ct-", dir="/tmp"))
     mark = Mark()
@@ -127,7 +127,7 @@ def session(store: str, workers: int = 2) -> Iterator[Session]:
     before = dict(os.environ)
     try:
         place = Store(store, mark, folder)
-        cluster = Cluster(mark, folder, place.environment, workers)
+        cluster = Cluster(mark, folder, place.environment, workers, cpus)
         cluster.start()
         yield Session(mark, folder, place, cluster)
     finally:
