@@ -242,12 +242,18 @@ def test_the_page_adds_up(tmp_path):
         "embedded_again": 20,
         "failures": [],
         "versions": {"ray": "1"},
+        "seed": 7,
+        "kills_a_phase": 3,
+        "phases": 2,
+        "seconds": 9.5,
+        "codes": {"-9": 3, "1": 1},
     }
     text = table.page([line, line, line | {"control": True, "lost": 7, "sound": False}])
     assert "| **all** | 2 | 6 | 8 | 200 |" in text
     assert "| 40 of 240 | 0 | 50 % |" in text
     assert "| control, point | 1 | 3 | 4 | 100 | 7 |" in text
     assert "| embed: merge into contents | 4 | 4 |" in text
+    assert "| local, point | 3 | 4 | -9: 3, 1: 1 | 9.5 | `python -m tests.torture --seed 7" in text
 
 
 LOSES_ITS_RAYLET = """
