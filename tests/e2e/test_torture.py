@@ -18,7 +18,7 @@ from tests.torture.points import fell
 from tests.torture.processes import Mark
 from tests.torture.series import Series, Tally
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 SEED = 6
 
@@ -47,7 +47,7 @@ class Small(Series):
 @pytest.fixture(scope="module")
 def tortured():
     with session.session("local", workers=1) as here:
-        small = Small(here, plan(SEED, "point", 2), 3, float("inf"))
+        small = Small(here, plan(SEED, "point", 2), 2, float("inf"))
         judgement = small.run()
         yield small, judgement
         mark = here.mark
@@ -58,7 +58,7 @@ def tortured():
 def test_killed_drivers_lose_repeat_and_change_nothing(tortured):
     small, judgement = tortured
     assert small.tally.failures == []
-    assert small.tally.kills.total() + small.tally.unreached == 6
+    assert small.tally.kills.total() + small.tally.unreached == 4
     assert small.tally.kills.total() >= 2
     assert small.tally.kept["runs"]
     assert judgement.examples == []
