@@ -26,6 +26,7 @@ SETTINGS = (
     "index.keep_days=0",
     "measure.analyses=['duplicates']",
 )
+REMOVE_S = 10.0
 VARIANTS = (0, 1000)
 
 
@@ -137,4 +138,12 @@ def session(store: str, workers: int = 2, cpus: int = 1) -> Iterator[Session]:
         adopt(orphans=False)
         watch.kill()
         watch.wait()
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder in which a dying process may still finish a write."""
+    until = time.monotonic() + REMOVE_S
+    while folder.exists() and time.monotonic() < until:
         shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.05)
