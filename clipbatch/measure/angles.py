@@ -29,11 +29,13 @@ from clipbatch.measure.base import (
 from clipbatch.measure.cost import Cost, Size
 from clipbatch.measure.repeats import CLEAN, Groups
 
+CLASSES: Final = 64  # whose dimension one unit tells
 CEILINGS: Final = 16  # pairs of random subspaces a repeat
 NEAREST: Final = 4  # contents of either class shown for a pair
 EVIDENCE_ROWS: Final = 500  # contents of a class searched for them
 ASSUMED_DIM: Final = 2048  # for the estimate only: plan does not see vectors
 ASSUMED_K: Final = 16
+UNIT_S: Final = 0.5  # a unit takes about this long, so that starting it and reading cost little
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,22 @@ def plan(contents: Contents, params: AnglesParams) -> list[Unit]:
             "measure.angles.half or k, or raise memory_gb"
         )
     return [
-        Unit(f"class={name}", repeats.draw(contents, rows, "angles 0", groups.half))
-        for name, rows in zip(groups.names, groups.rows, strict=True)
+        Unit(
+            key,
+            np.concatenate(
+                [repeats.draw(contents, groups.rows[c], "angles 0", groups.half) for c in block]
+            ),
+            arguments={"half": groups.half},
+        )
+        for key, block in _class_blocks(groups)
     ]
+
+
+def _class_blocks(groups: Groups) -> list[tuple[str, range]]:
+    """Name the units of the first round and say which classes each holds."""
+    count = len(groups.names)
+    blocks = [range(at, min(at + CLASSES, count)) for at in range(0, count, CLASSES)]
+    return [(f"classes={block[0]}-{block[-1]}", block) for block in blocks]
 
 
 def estimate(classes: int, half: int, k: int) -> int:
@@ -110,18 +125,28 @@ def estimate(classes: int, half: int, k: int) -> int:
 
 
 def compute(inputs: Inputs, unit: Unit, params: AnglesParams) -> Result:
-    """Answer one unit: a class's dimension, a repeat's angles, or the evidence of a pair."""
+    """Answer one unit: dimensions of classes, angles of repeats, or the evidence of a pair."""
     vectors = inputs.vectors[CLEAN]
     check_vectors(vectors)
     with repeats.one_thread():
-        if unit.key.startswith("class="):
+        if unit.key.startswith("classes="):
+            samples = vectors.reshape(-1, int(unit.arguments["half"]), vectors.shape[1])
             return {
-                "needed": np.array(subspaces.dimension(vectors, params.share)),
+                "needed": np.array([subspaces.dimension(one, params.share) for one in samples]),
                 "dim": np.array(vectors.shape[1]),
             }
-        if unit.key.startswith("repeat="):
-            return _repeat(vectors, unit.arguments, inputs.seed)
+        if unit.key.startswith("repeats="):
+            return _repeats(vectors, unit.arguments)
         return _nearest(inputs, unit.arguments)
+
+
+def _repeats(vectors: NDArray[np.float32], arguments: Mapping[str, Any]) -> Result:
+    """Compare all classes in every repeat of a block; the rows of all were read once."""
+    result = {}
+    for repeat, seed in arguments["seeds"].items():
+        answer = _repeat(vectors[arguments["places"][repeat]], arguments, seed)
+        result |= {f"{repeat} {name}": array for name, array in answer.items()}
+    return result
 
 
 def _repeat(vectors: NDArray[np.float32], arguments: Mapping[str, Any], seed: int) -> Result:
@@ -180,10 +205,18 @@ def combine(contents: Contents, results: Results, params: AnglesParams) -> Findi
     k = common_dimension(groups, results, params)
     if k < 1:
         return angles_finding.unanswerable("no class varies in a direction of its own", notes)
-    keys = [f"repeat={repeat}" for repeat in range(params.repeats)]
-    if missing := [r for r, key in enumerate(keys) if key not in results]:
-        return NextRound([_repeat_unit(contents, groups, r, k) for r in missing])
-    summary = Summary.of(groups, [results[key] for key in keys])
+    dim = int(results[_class_blocks(groups)[0][0]]["dim"])
+    blocks = _blocks(params.repeats, seconds(len(groups.names), groups.half, k, dim))
+    if missing := {key: block for key, block in blocks.items() if key not in results}:
+        return NextRound(
+            [_block_unit(contents, groups, key, block, k) for key, block in missing.items()]
+        )
+    found = [
+        repeats.only(results[key], f"{repeat} ")
+        for key, block in blocks.items()
+        for repeat in block
+    ]
+    summary = Summary.of(groups, found)
     if len(summary.names) < 2:
         return angles_finding.unanswerable(f"fewer than two classes span {k} directions", notes)
     pairs = [summary.pair(i) for i in summary.closest("affine")[: params.evidence]]
@@ -196,8 +229,8 @@ def combine(contents: Contents, results: Results, params: AnglesParams) -> Findi
 
 def common_dimension(groups: Groups, results: Results, params: AnglesParams) -> int:
     """Choose one dimension for all classes; 0 where the question has no answer."""
-    answers = [results[f"class={name}"] for name in groups.names]
-    needed = sorted(int(answer["needed"]) for answer in answers if answer["needed"] > 0)
+    answers = [results[key] for key, _ in _class_blocks(groups)]
+    needed = sorted(n for n in np.concatenate([a["needed"] for a in answers]).tolist() if n > 0)
     if not needed:
         return 0
     # Two subspaces of more than half the dimensions always meet: their smallest angle is 0.
@@ -205,15 +238,30 @@ def common_dimension(groups: Groups, results: Results, params: AnglesParams) -> 
     return min(params.k or needed[(len(needed) - 1) // 2], cap)
 
 
-def _repeat_unit(contents: Contents, groups: Groups, repeat: int, k: int) -> Unit:
-    drawn = [
-        repeats.draw(contents, rows, f"angles {repeat}", 2 * groups.half) for rows in groups.rows
-    ]
+def _blocks(repeats: int, seconds: float) -> dict[str, range]:
+    """Name the units and say which repeats each holds; ``seconds`` is what one repeat takes."""
+    step = min(repeats, max(1, round(UNIT_S / seconds)))
+    blocks = [range(at, min(at + step, repeats)) for at in range(0, repeats, step)]
+    return {f"repeats={block[0]}-{block[-1]}": block for block in blocks}
+
+
+def _block_unit(contents: Contents, groups: Groups, key: str, block: range, k: int) -> Unit:
+    drawn = np.stack([_drawn(contents, groups, repeat) for repeat in block])
+    rows, places = np.unique(drawn, return_inverse=True)
+    # Of the repeat and not of the unit, so that the cut does not change the answer.
+    of_repeats = {str(r): seeds.derive(contents.seed, "angles", f"repeat={r}") for r in block}
+    by_repeat = zip(of_repeats, places.reshape(drawn.shape), strict=True)
     return Unit(
-        f"repeat={repeat}",
-        np.concatenate(drawn),
-        arguments={"half": groups.half, "k": k},
-        memory=estimate(len(groups.names), groups.half, k),
+        key,
+        rows,
+        arguments={"half": groups.half, "k": k, "seeds": of_repeats, "places": dict(by_repeat)},
+        memory=estimate(len(groups.names), groups.half, k) + 4 * ASSUMED_DIM * len(rows),
+    )
+
+
+def _drawn(contents: Contents, groups: Groups, repeat: int) -> NDArray[np.int64]:
+    return np.concatenate(
+        [repeats.draw(contents, rows, f"angles {repeat}", 2 * groups.half) for rows in groups.rows]
     )
 
 
@@ -229,20 +277,24 @@ def _evidence_units(
     return units
 
 
-def cost(size: Size, params: AnglesParams) -> Cost:
-    """Tell what the repeats take: a basis 3e-10 s for each half^2 D, a pair 1e-10 s for each D k^2.
+def seconds(classes: int, half: int, k: int, dim: int) -> float:
+    """Tell what a repeat takes: a basis 3e-10 s for each half^2 D, a pair 1e-10 s for each D k^2.
 
     Both were timed on one core, with 40 contents of 1280 numbers and k = 10.
     """
+    return 8 * classes * 3e-10 * half**2 * dim + classes**2 * 1e-10 * dim * k**2
+
+
+def cost(size: Size, params: AnglesParams) -> Cost:
+    """Tell what the repeats take; see ``seconds``."""
     half, k = size.half(params.half), params.k or ASSUMED_K
-    bases = 8 * size.classes * 3e-10 * half**2 * size.dim
-    compared = size.classes**2 * 1e-10 * size.dim * k**2
-    return Cost(estimate(size.classes, half, k), params.repeats * (bases + compared))
+    once = seconds(size.classes, half, k, size.dim)
+    return Cost(estimate(size.classes, half, k), params.repeats * once)
 
 
 ANALYSIS: Final = Analysis(
     name="angles",
-    version=1,
+    version=2,
     params=AnglesParams,
     plan=plan,
     compute=compute,

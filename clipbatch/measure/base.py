@@ -46,7 +46,8 @@ class Contents:
             analysis ``mends``. The answer may not depend on whether it is there.
         text: prompts -> (n, D) float32 by the run's encoder; raises NotImplementedError where that
             has no text tower. None where there is no encoder at hand. Loads weights when called,
-            so it is for ``plan``; what comes of it travels in a unit's arguments.
+            so it is for ``plan``; what comes of it travels in a unit's arguments. Only for an
+            analysis that ``reads_text``.
         new: (N,) bool, contents that no picture of the baseline run held; None where there is no
             baseline, and for analyses that do not declare ``sees_new``.
     """
@@ -97,7 +98,7 @@ class Inputs:
 
     Attributes:
         content_id: (n,) str, the unit's rows in the order it asked for.
-        label: (n,) int32.
+        label: (n,) int32; -1 for an analysis that does not declare ``reads_labels``.
         vectors: variant -> (n, D) float32; a row is NaN where the vector does not exist.
         seed: for this unit alone, from (collection seed, analysis, unit key).
     """
@@ -248,6 +249,9 @@ class Analysis(Generic[P]):
         mends: whether it can start from its finding of an earlier night (``Contents.before``).
         sees_new: whether it looks at ``Contents.new``; its findings are then reused only while the
             same contents are new.
+        reads_labels: whether ``compute`` looks at ``Inputs.label``; the units of all others are
+            reused when pictures are relabelled.
+        reads_text: whether ``plan`` calls ``Contents.text``.
     """
 
     name: str
@@ -262,6 +266,8 @@ class Analysis(Generic[P]):
     cost: Callable[[Size, P], Cost] | None = None
     mends: bool = False
     sees_new: bool = False
+    reads_labels: bool = False
+    reads_text: bool = False
 
 
 def check_vectors(vectors: NDArray[np.float32]) -> None:

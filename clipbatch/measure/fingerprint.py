@@ -1,14 +1,23 @@
 """What an answer depends on, as a short hash: the same hash means that the answer can be reused."""
 
 import hashlib
-from collections.abc import Mapping
+import importlib.metadata
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clipbatch.errors import ContractBroken
 from clipbatch.measure.base import Analysis, Contents, Unit
+
+# Whose arithmetic is in the answers: another version of one, and all is answered anew.
+LIBRARIES: Final = ("numpy", "scipy", "numba", "scikit-learn", "ripser", "persim", "umap-learn")
+TEXT_LIBRARIES: Final = ("torch", "open_clip_torch", "transformers", "tokenizers")
+
+_ANY: Final = "surrogatepass"
 
 
 def of_unit(
@@ -22,14 +31,16 @@ def of_unit(
         contents: of the run.
         params: of the analysis.
         noise: identity of the noise in the vectors.
+
+    Raises:
+        ContractBroken: an argument of the unit is no number, text, array, list or mapping.
     """
     state = _start(analysis, params, contents, noise)
     _add(state, unit.key, unit.variants, contents.content_id[unit.rows])
-    # By name: another class in the collection renumbers the labels of all.
-    labels = np.array([*contents.label_names, ""])[contents.label[unit.rows]]
-    _add(state, labels)
-    for name in sorted(unit.arguments):
-        _add(state, name, unit.arguments[name])
+    if analysis.reads_labels:
+        # By name: another class in the collection renumbers the labels of all.
+        _add(state, np.array([*contents.label_names, ""])[contents.label[unit.rows]])
+    _add(state, unit.arguments)
     for variant in unit.variants:
         _add(state, contents.variants[variant][unit.rows])
     if analysis.names_positions:
@@ -44,7 +55,8 @@ def of_finding(
     contents: Contents,
     params: Any,
     noise: str,
-    needed: Mapping[str, str] | None = None,
+    needed: Mapping[str, str],
+    facts: str,
 ) -> str:
     """Fingerprint a whole finding: the analysis, its parameters, and all of the collection.
 
@@ -54,10 +66,10 @@ def of_finding(
         params: of the analysis.
         noise: identity of the noise in the vectors.
         needed: analysis -> fingerprint of its finding, of those that this one needs.
+        facts: what ``of_facts`` gave.
     """
     state = _start(analysis, params, contents, noise)
-    if needed:
-        _add(state, needed)
+    _add(state, needed, facts)
     for variant in sorted(contents.variants):
         _add(state, variant, contents.variants[variant])
     _add(state, contents.content_id, contents.label, contents.label_names, contents.split_names)
@@ -65,31 +77,72 @@ def of_finding(
     _add(state, contents.image_split)
     if analysis.sees_new and contents.new is not None:
         _add(state, contents.new)
+    if analysis.reads_text:
+        _add(state, _versions(TEXT_LIBRARIES))
     return state.hexdigest()
+
+
+def of_facts(contents: Contents) -> str:
+    """Fingerprint the facts of the decode: once a run, since they hold every thumbnail."""
+    state = hashlib.blake2b(digest_size=16)
+    _add(state, contents.facts)
+    return state.hexdigest()
+
+
+def for_now(key: str) -> str:
+    """Name a finding that lacks what could be had tomorrow: it is never found by its own key."""
+    return hashlib.blake2b(f"for now {key}".encode(), digest_size=16).hexdigest()
 
 
 def _start(
     analysis: Analysis[Any], params: Any, contents: Contents, noise: str
 ) -> "hashlib.blake2b":
     state = hashlib.blake2b(digest_size=16)
-    _add(state, analysis.name, analysis.version, asdict(params))
+    _add(state, analysis.name, analysis.version, asdict(params), _versions(LIBRARIES))
     _add(state, contents.encoder, contents.seed, noise)
     return state
 
 
+@cache
+def _versions(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_version(name) for name in names)
+
+
+def _version(name: str) -> str:
+    try:
+        return f"{name} {importlib.metadata.version(name)}"
+    except importlib.metadata.PackageNotFoundError:
+        return f"no {name}"
+
+
 def _add(state: "hashlib.blake2b", *values: Any) -> None:
+    """Hash values such that no two different ones look alike: kinds and lengths are hashed too."""
     for value in values:
         if isinstance(value, np.ndarray):
-            state.update(_array(value))
+            _add_array(state, value)
         elif isinstance(value, Mapping):
-            _add(state, *(x for pair in sorted(value.items()) for x in pair))
+            state.update(f"mapping of {len(value)};".encode())
+            for name in sorted(value):
+                _add(state, name, value[name])
+        elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+            state.update(f"sequence of {len(value)};".encode())
+            _add(state, *value)
+        elif value is None or isinstance(value, bool | int | float | str | np.generic):
+            text = f"{value!r}".encode("utf-8", _ANY)
+            state.update(f"{len(text)} bytes;".encode() + text)
         else:
-            state.update(repr(value).encode())
-        state.update(b"\x1f")
+            raise ContractBroken(
+                f"got a {type(value).__name__} to fingerprint, expected numbers, text, arrays, "
+                "lists or mappings: what else an object holds would go unseen"
+            )
 
 
-def _array(value: NDArray[Any]) -> bytes:
-    # The width of a string column depends on its neighbours; its texts do not.
+def _add_array(state: "hashlib.blake2b", value: NDArray[Any]) -> None:
+    # The width of a column of text depends on its neighbours; its texts do not.
     if value.dtype.kind == "U":
-        return "\x1e".join(value.ravel().tolist()).encode()
-    return str((value.dtype, value.shape)).encode() + np.ascontiguousarray(value).tobytes()
+        state.update(f"texts {value.shape};".encode())
+        state.update(np.char.str_len(value).astype(np.int64).tobytes())
+        state.update("".join(value.ravel().tolist()).encode("utf-8", _ANY))
+    else:
+        state.update(f"array {value.dtype} {value.shape};".encode())
+        state.update(np.ascontiguousarray(value).tobytes())

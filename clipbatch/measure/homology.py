@@ -135,7 +135,7 @@ def combine(contents: Contents, results: Results, params: HomologyParams) -> Fin
     for scope in scopes:
         found = []
         for key, block in _blocks(scope, params.repeats):
-            found += [_only(results[key], f"{repeat} ") for repeat in block]
+            found += [repeats.only(results[key], f"{repeat} ") for repeat in block]
         name = scope.key.removeprefix("class=")
         summaries[scope.key] = Summary(name, scope.size, variants, tuple(found))
     whole = summaries.pop("whole", None)
@@ -146,10 +146,6 @@ def combine(contents: Contents, results: Results, params: HomologyParams) -> Fin
         (range(params.maxdim + 1), variants),
         (*notes, *left_out(contents, params)),
     )
-
-
-def _only(result: Result, prefix: str) -> Result:
-    return {k.removeprefix(prefix): v for k, v in result.items() if k.startswith(prefix)}
 
 
 def cost(size: Size, params: HomologyParams) -> Cost:

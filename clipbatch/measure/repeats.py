@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from clipbatch import seeds
-from clipbatch.measure.base import Contents, Number
+from clipbatch.measure.base import Contents, Number, Result
 
 LOW, HIGH = 5.0, 95.0  # percentiles of the repeats that a spread runs between
 CLEAN: Final = 0  # schema.CLEAN, without loading pyarrow
@@ -61,6 +61,11 @@ def draw(contents: Contents, rows: NDArray[np.int64], repeat: str, size: int) ->
     Any cut of the answer is itself a random sample, so its halves are disjoint random samples.
     """
     return rows[seeds.sample(contents.seed, repeat, contents.content_id[rows].tolist(), size)]
+
+
+def only(result: Result, prefix: str) -> Result:
+    """Return the arrays of one repeat, out of a unit that holds several; the prefix is cut off."""
+    return {k.removeprefix(prefix): v for k, v in result.items() if k.startswith(prefix)}
 
 
 def one_thread() -> AbstractContextManager[object]:

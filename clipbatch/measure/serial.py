@@ -22,10 +22,19 @@ def inputs_for(
     """Cut one unit's rows out of arrays that hold every content, variant -> (N, D)."""
     return Inputs(
         content_id=contents.content_id[unit.rows],
-        label=contents.label[unit.rows],
+        label=labels_for(analysis, unit, contents),
         vectors={v: vectors[v][unit.rows] for v in unit.variants},
         seed=seeds.derive(contents.seed, analysis.name, unit.key),
     )
+
+
+def labels_for(analysis: Analysis[Any], unit: Unit, contents: Contents) -> NDArray[np.int32]:
+    """Return the labels of a unit's rows, or -1 where the analysis does not declare that it looks.
+
+    So what was not fingerprinted cannot be seen either.
+    """
+    label = contents.label[unit.rows]
+    return label if analysis.reads_labels else np.full_like(label, -1)
 
 
 def with_needed(

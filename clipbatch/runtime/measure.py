@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from clipbatch import embed, schema, seeds
 from clipbatch.config import Config
 from clipbatch.embed.encoder import Encoder
-from clipbatch.errors import ClipbatchError, UnitFailed
+from clipbatch.errors import ClipbatchError, ConfigError, UnitFailed
 from clipbatch.index import baseline, evidence, read, table
 from clipbatch.index.runs import Run, history
 from clipbatch.measure import ANALYSES, fingerprint, store
 from clipbatch.measure.base import Analysis, Contents, Finding, Inputs, Result, Unit
-from clipbatch.measure.serial import run_rounds
+from clipbatch.measure.serial import labels_for, run_rounds
 from clipbatch.progress import Progress, say
 from clipbatch.runtime.session import Session, memory, nodes
-from clipbatch.runtime.stream import last_line, ours
 
 SAVE_S: Final = 5.0  # a crash loses at most this much measuring
 TASK_RETRIES: Final = 2
@@ -69,11 +68,12 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
     noise = table.pinned(database, run.vectors_tables()[schema.CLEAN])["noise"]
     if others := sorted(set(run.vectors_tables().values())):
         noise = others[-1].rpartition("__noise_")[2] if "__noise_" in others[-1] else noise
+    facts = fingerprint.of_facts(contents)
     measured = Measured()
     for analysis in chosen(config):
         params = config.measure.parameters[analysis.name]
         needed = {name: measured.fingerprints[name] for name in analysis.needs}
-        key = fingerprint.of_finding(analysis, contents, params, noise, needed)
+        key = fingerprint.of_finding(analysis, contents, params, noise, needed, facts)
         measured.fingerprints[analysis.name] = key
         if lacking := [name for name in analysis.needs if name not in measured.findings]:
             measured.failed[analysis.name] = f"skipped: it needs {', '.join(lacking)}"
@@ -88,7 +88,8 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
         found_first = {name: measured.findings[name] for name in analysis.needs}
         before = _before(database, run, analysis.name, params) if analysis.mends else None
         new = contents.new if analysis.sees_new else None
-        given = replace(contents, found=found_first, before=before, text=_Text(config), new=new)
+        text = _Text(config) if analysis.reads_text else None
+        given = replace(contents, found=found_first, before=before, text=text, new=new)
         asked = _Asked(run.run_id, given, vectors, params, noise)
         units = _Units(config, session, asked)
         started = time.monotonic()
@@ -100,6 +101,8 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
             measured.failed[analysis.name] = f"failed: {error}"
             say("measure", f"{analysis.name}: {error}")
             continue
+        if text is not None and text.refused:
+            key = measured.fingerprints[analysis.name] = fingerprint.for_now(key)
         measured.findings[analysis.name] = finding
         seconds = time.monotonic() - started
         data = store.finding_to_bytes(finding)
@@ -112,10 +115,14 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
 
 
 class _Text:
-    """Prompts to vectors by the run's encoder, whose weights are loaded at the first call."""
+    """Prompts to vectors by the run's encoder, whose weights are loaded at the first call.
+
+    ``refused`` says that they could not be, which a person may have mended by tomorrow.
+    """
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.refused = False
 
     @cached_property
     def _encoder(self) -> Encoder:
@@ -124,7 +131,11 @@ class _Text:
         return embed.load(self.config.embed, device())
 
     def __call__(self, prompts: Sequence[str]) -> NDArray[np.float32]:
-        return self._encoder.encode_text(prompts)
+        try:
+            return self._encoder.encode_text(prompts)
+        except ConfigError:
+            self.refused = True
+            raise
 
 
 @dataclass(frozen=True)
@@ -185,31 +196,36 @@ class _Units:
     def _run(
         self, analysis: Analysis[Any], units: Sequence[Unit]
     ) -> Iterator[tuple[Unit, bytes, float]]:
-        """Yield (unit, result, seconds) in any order; at most two units a CPU are in flight."""
+        """Yield (unit, result, seconds) in any order; at most two units a CPU are in flight.
+
+        A unit that fails stops no other; the error is raised when all that can be done is done.
+        """
         self.session.ensure()
         import ray
         from ray.exceptions import RayError
 
+        from clipbatch.runtime.failures import Failures
+
         task = ray.remote(num_cpus=1, max_retries=TASK_RETRIES)(compute_unit)
         bound = max(2, 2 * int(sum(cpu for cpu, _ in nodes())))
         pending: dict[Any, Unit] = {}
-        queue = iter(units)
+        queue, failures = iter(units), Failures(analysis.name)
         self._refuse_large(analysis, units)
         while True:
-            while len(pending) < bound and (unit := next(queue, None)) is not None:
+            while len(pending) < bound and not failures.final:
+                if (unit := next(queue, None)) is None:
+                    break
                 memory = {"memory": unit.memory} if unit.memory else {}
                 pending[task.options(**memory).remote(*self._arguments(analysis, unit))] = unit
             if not pending:
-                return
+                return failures.check()
             ready, _ = ray.wait(list(pending), num_returns=1)
             unit = pending.pop(ready[0])
             try:
                 data, seconds = ray.get(ready[0])
             except RayError as error:
-                raise ours(error) or UnitFailed(
-                    f"{analysis.name}, unit {unit.key}: {last_line(error)}; "
-                    "run the same command again: finished units are kept"
-                ) from error
+                failures.add(unit.key, error)
+                continue
             yield unit, data, seconds
 
     def _refuse_large(self, analysis: Analysis[Any], units: Sequence[Unit]) -> None:
@@ -231,7 +247,7 @@ class _Units:
             analysis.name,
             unit,
             self.asked.vectors.only(rows, unit.variants),
-            (contents.content_id[rows], contents.label[rows]),
+            (contents.content_id[rows], labels_for(analysis, unit, contents)),
             seed,
             self.asked.params,
         )

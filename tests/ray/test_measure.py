@@ -1,5 +1,7 @@
 """Ray's answers are the serial runner's, and a measure that was killed goes on where it was."""
 
+import functools
+
 import pytest
 
 from clipbatch.errors import UnitFailed
@@ -80,11 +82,44 @@ def test_finished_units_are_kept_when_measuring_breaks_off(embedded, monkeypatch
     assert whole.units[1] >= kept > 3
 
 
-def _another_start(analysis, params, contents, noise):
+def test_a_failing_unit_drops_none_of_its_neighbours(embedded, monkeypatch):
+    config, _ = embedded
+    run = runs.find(config.index.database)
+    fresh = world.load(_root(config), "measure.analyses=['homology']", "embed.levels=[0.5]")
+    start = functools.partial(_another_start, word="failing")
+    monkeypatch.setattr(measuring.fingerprint, "_start", start)
+    compute, asked = measuring.compute_unit, []
+
+    def failing(name, unit, *rest):
+        if unit.key == "whole;repeats=0-0":
+            raise ValueError("this one")
+        return compute(name, unit, *rest)
+
+    monkeypatch.setattr(measuring, "compute_unit", failing)
+    with Session() as session:
+        broken = measuring.measure(fresh, session, run)
+    assert "unit whole;repeats=0-0" in broken.failed["homology"]
+    assert "ValueError: this one" in broken.failed["homology"]
+
+    run_units = measuring._Units._run
+
+    def remembering(self, analysis, units):
+        asked.extend(unit.key for unit in units)
+        return run_units(self, analysis, units)
+
+    monkeypatch.setattr(measuring, "compute_unit", compute)
+    monkeypatch.setattr(measuring._Units, "_run", remembering)
+    with Session() as session:
+        whole = measuring.measure(fresh, session, run)
+    assert whole.failed == {}
+    assert asked == ["whole;repeats=0-0"]
+
+
+def _another_start(analysis, params, contents, noise, word="fresh"):
     """Fingerprints of their own, so that nothing was measured before."""
     import hashlib
 
-    return hashlib.blake2b(f"fresh{analysis.name}".encode(), digest_size=16)
+    return hashlib.blake2b(f"{word}{analysis.name}".encode(), digest_size=16)
 
 
 def _root(config):

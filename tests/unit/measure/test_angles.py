@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import ortho_group
 
 from clipbatch.errors import ConfigError, ContractBroken, UnitFailed
-from clipbatch.measure import serial
+from clipbatch.measure import angles, serial, store
 from clipbatch.measure.angles import ANALYSIS, AnglesParams
 from clipbatch.measure.store import finding_to_json
 from tests.unit.measure.worlds import contents_of, digest
@@ -160,7 +160,7 @@ def test_every_subspace_comes_from_as_many_contents():
     groups = {"a": cloud(rng, 200, range(3)), "b": cloud(rng, 25, range(3))}
     contents, _ = collection(groups)
     units = ANALYSIS.plan(contents, QUICK)
-    assert {len(unit.rows) for unit in units} == {12}
+    assert [len(unit.rows) for unit in units] == [24]  # half of the smaller class, of both
 
 
 def test_halves_are_disjoint_and_of_their_class():
@@ -175,13 +175,28 @@ def test_halves_are_disjoint_and_of_their_class():
         }
 
     serial.run_rounds(ANALYSIS, contents, QUICK, compute)
-    repeats = [unit for unit in seen if unit.key.startswith("repeat=")]
-    assert len(repeats) == QUICK.repeats
-    for unit in repeats:
-        assert len(set(unit.rows.tolist())) == len(unit.rows)
-        labels = contents.label[unit.rows].reshape(3, 2, -1)
+    drawn = [
+        unit.rows[places]
+        for unit in seen
+        if unit.key.startswith("repeats=")
+        for places in unit.arguments["places"].values()
+    ]
+    assert len(drawn) == QUICK.repeats
+    for rows in drawn:
+        assert len(set(rows.tolist())) == len(rows)
+        labels = contents.label[rows].reshape(3, 2, -1)
         assert (labels == labels[:, :1, :1]).all()
-    assert len({tuple(unit.rows) for unit in repeats}) == len(repeats)
+    assert len({tuple(rows) for rows in drawn}) == len(drawn)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 64])
+@pytest.mark.parametrize("unit_s", [1e-9, 1e-4, 1e9])
+def test_the_size_of_the_units_does_not_change_the_answer(monkeypatch, unit_s, classes):
+    whole = store.finding_to_bytes(serial.run(ANALYSIS, *three_classes(), QUICK))
+    monkeypatch.setattr(angles, "UNIT_S", unit_s)
+    monkeypatch.setattr(angles, "CLASSES", classes)
+    cut = store.finding_to_bytes(serial.run(ANALYSIS, *three_classes(), QUICK))
+    assert cut == whole
 
 
 def test_small_classes_are_left_out_by_name_and_do_not_shrink_the_others():
