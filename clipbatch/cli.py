@@ -31,6 +31,9 @@ VERBS: Final = {
     "audit": "all five, in order",
 }
 QUESTIONS: Final = {
+    "accept": "make a run the reference: what it missed is known, unless it gets worse",
+    "calibrate": "learn thresholds from past nights; print TOML and the false alarms they imply",
+    "history": "list every check over the nights, as CSV",
     "doctor": "check this machine, its libraries, weights and stores; say what to mend",
     "plan": "measure a sample; say what an audit would take, and whether it fits",
     "rejects": "list pictures that cannot be used, with the reason",
@@ -67,6 +70,21 @@ def parser() -> argparse.ArgumentParser:
             )
         if name == "show":
             command.add_argument("analysis", help="its name, e.g. duplicates")
+        if name == "accept":
+            command.add_argument("accepted", metavar="RUN", help="`clipbatch runs` lists them")
+            command.add_argument("--note", default="", help="why; kept with the acceptance")
+        if name == "history":
+            command.add_argument("check", nargs="?", default="", help="only this one")
+        if name == "calibrate":
+            command.add_argument(
+                "--rate",
+                type=float,
+                default=0.01,
+                help="false alarms a night and check that are aimed at (default: %(default)s)",
+            )
+            command.add_argument(
+                "--all", action="store_true", help="learn from nights that failed as well"
+            )
         command.add_argument("--config", type=Path, metavar="TOML", help="one table per verb")
         command.add_argument("--db", metavar="URI", help="the LanceDB database (index.database)")
         command.add_argument(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from clipbatch import schema
+from clipbatch import nights, schema
 from clipbatch.config import Config
 from clipbatch.errors import ConfigError, ExitCode
 from clipbatch.index import runs, table
@@ -16,7 +16,7 @@ from clipbatch.measure import store
 from clipbatch.text import one_line, redact, visible
 
 
-def _write(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+def write(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
     """Write CSV; a cell that a spreadsheet would run as a formula is made text."""
     writer = csv.writer(sys.stdout)
     writer.writerow(header)
@@ -40,7 +40,7 @@ def rejects(config: Config, given: argparse.Namespace) -> int:
     where = f"status = '{schema.BAD}'"
     found = table.batches(database, schema.CATALOG, columns, where=where, version=version)
     rows = (tuple(row.values()) for batch in found for row in batch.to_pylist())
-    count = _write(columns, sorted(rows))
+    count = write(columns, sorted(rows))
     print(f"{count} pictures cannot be used", file=sys.stderr)
     return int(ExitCode.PASSED)
 
@@ -48,7 +48,7 @@ def rejects(config: Config, given: argparse.Namespace) -> int:
 def runs_(config: Config, _given: argparse.Namespace) -> int:
     """List the committed runs, oldest first, as CSV."""
     header = ["run", "state", "verdict", "encoder", "images", "contents", "bad", "started"]
-    _write(
+    write(
         header,
         (
             (
@@ -81,13 +81,13 @@ def show(config: Config, given: argparse.Namespace) -> int:
         raise ConfigError(f"run {run.run_id}: {given.analysis} has no finding: {key}")
     finding = store.finding_from_bytes(rows["result"][0].as_py())
     print(f"# {_harmless(finding.headline)}")
-    _write(
+    write(
         ["number", "value", "unit", "low", "high", "interval", "note"],
         ((n.name, n.value, n.unit, n.low, n.high, n.interval, n.note) for n in finding.numbers),
     )
     for shown in finding.tables:
         print(f"\n# {_harmless(shown.title)}")
-        _write(
+        write(
             [_harmless(name) for name in shown.columns], zip(*shown.columns.values(), strict=True)
         )
     return int(ExitCode.PASSED)
@@ -129,4 +129,13 @@ def plan(config: Config, given: argparse.Namespace) -> int:
     return int(ExitCode.PASSED)
 
 
-ASKED = {"doctor": doctor, "plan": plan, "rejects": rejects, "runs": runs_, "show": show}
+ASKED = {
+    "accept": nights.accept,
+    "calibrate": nights.calibrate,
+    "doctor": doctor,
+    "history": nights.history,
+    "plan": plan,
+    "rejects": rejects,
+    "runs": runs_,
+    "show": show,
+}

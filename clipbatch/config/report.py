@@ -11,16 +11,22 @@ class Check:
     """One line of the gate.
 
     Attributes:
-        value: "<analysis>.<number>" or "collection.<count>".
+        value: "<analysis>.<number>", "collection.<count>", or "new.<count>" of what was not there
+            at the baseline.
         op: the relation that passes: "<=", "<", ">=", ">", "==" or "!=".
         threshold: the other side of it.
         severity: what a miss is: "fail" or "warn"; "off" takes the check away.
+        against: "" holds the value itself against the threshold; "baseline" and "reference" hold
+            its change since that run.
+        change: "delta" (tonight less then) or "ratio" (tonight by then).
     """
 
     value: str
     op: str
     threshold: float
     severity: str = "fail"
+    against: str = ""
+    change: str = "delta"
 
     def __post_init__(self) -> None:
         operators = ("<=", "<", ">=", ">", "==", "!=")
@@ -28,6 +34,11 @@ class Check:
             raise refuse("report.checks.*.op", self.op, f"one of {' '.join(operators)}")
         if self.severity not in ("fail", "warn", "off"):
             raise refuse("report.checks.*.severity", self.severity, '"fail", "warn" or "off"')
+        if self.against not in ("", "baseline", "reference"):
+            expected = '"", "baseline" or "reference"'
+            raise refuse("report.checks.*.against", self.against, expected)
+        if self.change not in ("delta", "ratio"):
+            raise refuse("report.checks.*.change", self.change, '"delta" or "ratio"')
 
 
 @dataclass(frozen=True)

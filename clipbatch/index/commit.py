@@ -6,8 +6,8 @@ from typing import Any
 from clipbatch import schema, storage
 from clipbatch.config import Config
 from clipbatch.embed.encoder import EncoderSpec
-from clipbatch.errors import ConfigError, Transient
-from clipbatch.index import ledger, maintain, runs, stores, table, verify
+from clipbatch.errors import ClipbatchError, ConfigError
+from clipbatch.index import ledger, maintain, retention, runs, stores, table, verify
 from clipbatch.index.runs import Run
 from clipbatch.index.since import since
 from clipbatch.progress import say
@@ -89,13 +89,20 @@ def _embedded(config: Config, spec: EncoderSpec) -> stores.Stores:
 def tidy(config: Config, run: Run) -> None:
     """Compact, clean up and index the run's tables; after its row is written, never before."""
     vectors = sorted(set(run.vectors_tables().values()))
-    others = [schema.RUNS] + [
-        name for name in (schema.FINDINGS,) if table.exists(config.index.database, name)
-    ]
+    bulk = (
+        schema.FINDINGS,
+        schema.ACCEPTED,
+        schema.THUMBNAILS,
+        schema.pairs_table(run.encoder),
+        schema.neighbours_table(run.encoder),
+    )
     try:
-        for line in maintain.maintain(config.index, [*run.tables, *others], vectors):
+        others = [name for name in bulk if table.exists(config.index.database, name)]
+        done = retention.retain(config.index, run)
+        done += maintain.maintain(config.index, [*run.tables, schema.RUNS, *others], vectors)
+        for line in done:
             say("index", line)
-    except (OSError, RuntimeError, ValueError, Transient) as error:
+    except (OSError, RuntimeError, ValueError, ClipbatchError) as error:
         # Another driver may be at work; the next run tidies what this one could not.
         say("index", f"not tidied: {' '.join(str(error).split())[:200]}")
 

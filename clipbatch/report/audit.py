@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from clipbatch.measure.base import Finding
-from clipbatch.report.model import CheckResult, Report, RunRecord
+from clipbatch.report.model import CheckResult, News, Past, Report, RunRecord
 from clipbatch.text import UNSAFE
 
-SCHEMA: Final = 1  # raised when a reader of the old file would misread the new
+SCHEMA: Final = 2  # raised when a reader of the old file would misread the new
 
 
 def render(report: Report) -> bytes:
@@ -35,6 +35,10 @@ def to_json(report: Report) -> dict[str, Any]:
         "exit_code": int(report.exit_code),
         "run": _run(report.run),
         "baseline_run": report.baseline_run or None,
+        "reference_run": report.reference_run or None,
+        "accepted": report.accepted,
+        "new": None if report.news is None else {n.name: _new(n) for n in report.news},
+        "history": [_past(past) for past in report.history],
         "checks": [check_to_json(check) for check in report.checks],
         "findings": {name: _finding(finding) for name, finding in report.findings.items()},
         "failed": dict(report.failed),
@@ -45,6 +49,20 @@ def check_to_json(check: CheckResult) -> dict[str, Any]:
     """Return one check as JSON values."""
     tree: dict[str, Any] = _plain(dataclasses.asdict(check))
     return tree | {"status": str(check.status)}
+
+
+def _new(news: News) -> dict[str, Any]:
+    table = news.table
+    return {
+        "title": news.title,
+        "count": _plain(news.count),
+        "unit": news.unit,
+        "columns": {} if table is None else _plain(table.columns),
+    }
+
+
+def _past(past: Past) -> dict[str, Any]:
+    return {f.name: _plain(getattr(past, f.name)) for f in dataclasses.fields(past)}
 
 
 def _run(run: RunRecord) -> dict[str, Any]:

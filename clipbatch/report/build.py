@@ -1,7 +1,8 @@
 """Findings of a run to report.html, audit.json and junit.xml, and the verdict as an exit code."""
 
 import hashlib
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any, Final
 
 import pyarrow as pa
@@ -9,14 +10,13 @@ import pyarrow as pa
 from clipbatch import schema, storage
 from clipbatch.collect import open_source
 from clipbatch.collect.decode import decode
-from clipbatch.config import Config
+from clipbatch.config import Check, Config
 from clipbatch.errors import BadImage, ClipbatchError, ConfigError, ExitCode
 from clipbatch.index import baseline, ledger, runs, table
 from clipbatch.index.runs import Run
-from clipbatch.measure import store
 from clipbatch.measure.base import Finding
 from clipbatch.progress import say
-from clipbatch.report import audit, gate, junit, page
+from clipbatch.report import audit, compare, gate, junit, notify, page, versus
 from clipbatch.report.model import SKIPPED, Report, RunRecord
 from clipbatch.report.thumbnails import thumbnail
 
@@ -32,15 +32,18 @@ def build(config: Config, run: Run) -> ExitCode:
     database = config.index.database
     findings, failed = _answers(database, run)
     baseline.refuse_other(config, run)
-    earlier, _ = baseline.chosen(database, run)
-    before = (earlier.run_id, gate.baseline_values(earlier.checks)) if earlier else ("", {})
+    before, pinned = baseline.chosen(database, run)
+    checks_asked = gate.merged_checks(config.report.checks)
+    news = compare.news(config, run, findings, before) if before else None
     report = gate.judge(
         _record(config, run),
-        gate.Facts(findings=findings, counts=run.counts, failed=failed),
-        gate.merged_checks(config.report.checks),
-        before,
+        gate.Facts(findings=findings, counts=run.counts, failed=failed, news=news),
+        checks_asked,
+        _earlier(database, before, checks_asked),
+        _earlier(database, pinned, checks_asked),
         incomplete=bool(run.counts.get("pending")),
     )
+    report = replace(report, history=compare.history(database, run))
     _write(config, report)
     checks = [audit.check_to_json(check) for check in report.checks]
     runs.save(
@@ -48,7 +51,18 @@ def build(config: Config, run: Run) -> ExitCode:
         runs.finish(run, state="reported", checks=checks, verdict=str(report.verdict)),
     )
     _say(config, report)
+    notify.notify(notify.verdict(report, storage.join(config.report.folder, "report.html")))
     return report.exit_code
+
+
+def _earlier(database: str, run: Run | None, checks: Mapping[str, Check]) -> versus.Earlier:
+    if run is None:
+        return versus.NOBODY
+    accepted = run.run_id in baseline.acceptances(database)
+    facts = gate.Facts(
+        findings=compare.findings(database, run.fingerprints), counts=run.counts, failed={}
+    )
+    return gate.earlier(run.run_id, checks, facts, accepted=accepted, results=run.checks)
 
 
 def _answers(database: str, run: Run) -> tuple[dict[str, Finding], dict[str, str]]:
@@ -60,20 +74,7 @@ def _answers(database: str, run: Run) -> tuple[dict[str, Finding], dict[str, str
     failed = {
         name: text for name, text in run.fingerprints.items() if text.startswith((SKIPPED, FAILED))
     }
-    keys = {text: name for name, text in run.fingerprints.items() if name not in failed}
-    names = ", ".join(f"'{key}'" for key in keys) or "''"
-    stored = table.batches(
-        database,
-        schema.FINDINGS,
-        ["fingerprint", "result"],
-        where=f"unit = '' and fingerprint in ({names})",
-    )
-    found = {
-        keys[row["fingerprint"]]: store.finding_from_bytes(row["result"])
-        for batch in stored
-        for row in batch.to_pylist()
-    }
-    return {name: found[name] for name in run.fingerprints if name in found}, failed
+    return compare.findings(database, run.fingerprints), failed
 
 
 def _record(config: Config, run: Run) -> RunRecord:
@@ -97,7 +98,11 @@ def _write(config: Config, report: Report) -> None:
 def _say(config: Config, report: Report) -> None:
     for check in report.checks:
         if check.status != "pass":
-            say("report", f"{check.status}: {check.number} = {check.value} ({check.name})")
+            told = " as before" if check.as_before else ""
+            say("report", f"{check.status}{told}: {check.number} = {check.value} ({check.name})")
+    if report.news is not None:
+        told = ", ".join(f"{n.count:g} {n.name}" for n in report.news if n.count and n.unit)
+        say("report", f"new since run {report.baseline_run}: {told or 'nothing'}")
     for name, reason in report.failed.items():
         say("report", f"{name}: {reason}")
     say("report", f"{str(report.verdict).upper()}, exit code {int(report.exit_code)}")
@@ -113,6 +118,7 @@ def _thumbnails(config: Config, report: Report) -> dict[str, bytes]:
         for group in finding.evidence[: config.report.evidence]
         for content in group.content_ids
     }
+    shown |= {c for told in report.news or () for group in told.evidence for c in group.content_ids}
     table.create(database, schema.THUMBNAILS, schema.THUMBNAILS_SCHEMA)
     kept = {
         row["content_id"]: row["jpeg"]

@@ -35,6 +35,7 @@ WORK: Final = {
     "units_reused": "units reused",
     "pending": "pictures left to do",
 }
+_COMPARED: Final = ("baseline_run", "reference_run")  # the checks name them
 _ONLY_IF_ANY: Final = ("back", "retried", "pending")
 REASONS: Final = {
     "empty": "zero bytes",
@@ -102,7 +103,7 @@ def _off(error: float | None) -> str:
 
 def others(run: RunRecord) -> list[tuple[str, Any]]:
     """Return the counts that have no place of their own."""
-    placed = {*HELD, *CHANGES, *WORK, "rejects", "seconds", "rates", "forecast"}
+    placed = {*HELD, *CHANGES, *WORK, "rejects", "seconds", "rates", "forecast", *_COMPARED}
     return [
         (name, json.dumps(value, default=str) if isinstance(value, Mapping | list) else value)
         for name, value in run.counts.items()

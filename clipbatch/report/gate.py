@@ -2,9 +2,8 @@
 
 import difflib
 import math
-import operator
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
@@ -14,19 +13,22 @@ from clipbatch.build import build
 from clipbatch.config import Check
 from clipbatch.errors import ConfigError, Reason
 from clipbatch.measure.base import Finding
-from clipbatch.report.model import SKIPPED, CheckResult, Report, RunRecord, Status, Verdict
+from clipbatch.report import versus
+from clipbatch.report.model import (
+    SKIPPED,
+    CheckResult,
+    News,
+    Report,
+    RunRecord,
+    Status,
+    Verdict,
+)
+from clipbatch.report.news import NAMES
+from clipbatch.report.versus import RELATIONS, Earlier
 
 COLLECTION: Final = "collection"  # what the counts of a run are called in a check
+NEW: Final = "new"  # what is called so in a check was not there at the baseline
 OFF: Final = "off"  # the severity that takes a default check away
-
-_RELATIONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
-    "<=": operator.le,
-    "<": operator.lt,
-    ">=": operator.ge,
-    ">": operator.gt,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,14 @@ class Facts:
         counts: of the run; see ``RunRecord.counts``.
         failed: analysis -> why it has no answer; see ``Report.failed``.
         encoder: slug, for the queries that list evidence.
+        news: what is new since the baseline; None without one.
     """
 
     findings: Mapping[str, Finding] = field(default_factory=dict)
     counts: Mapping[str, Any] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     encoder: str = ""
+    news: tuple[News, ...] | None = None
 
 
 def default_checks() -> dict[str, Check]:
@@ -65,31 +69,68 @@ def refuse_unknown(checks: Mapping[str, Check], analyses: Collection[str]) -> No
     Raises:
         ConfigError: a check's value is not "<analysis>.<number>" or "collection.<count>".
     """
-    known = [COLLECTION, *analyses, *(c.value.partition(".")[0] for c in default_checks().values())]
+    known = [
+        COLLECTION,
+        NEW,
+        *analyses,
+        *(c.value.partition(".")[0] for c in default_checks().values()),
+    ]
     for name, check in checks.items():
         analysis, _, number = check.value.partition(".")
         if analysis not in known or not number:
             raise ConfigError(
                 f"report.checks.{name}.value: got {check.value!r}, expected "
-                f'"<analysis>.<number>"; {_nearest(analysis, known)}'
+                f'"<analysis>.<number>"; {nearest(analysis, known)}'
             )
 
 
 def evaluate(
-    checks: Mapping[str, Check], facts: Facts, baseline: Mapping[str, float] | None = None
+    checks: Mapping[str, Check],
+    facts: Facts,
+    baseline: Earlier = versus.NOBODY,
+    reference: Earlier = versus.NOBODY,
 ) -> tuple[CheckResult, ...]:
     """Evaluate every check, in order; never raises for what a check says.
 
     Args:
         checks: name -> check.
         facts: what they may look at.
-        baseline: number -> its value in the run compared with; see ``baseline_values``.
+        baseline: the last run that passed; see ``earlier``.
+        reference: the run that stays until a person accepts another.
     """
     counts = _flat(facts.counts)
     return tuple(
-        _evaluate(name, check, facts, counts, (baseline or {}).get(check.value))
+        versus.weigh(_evaluate(name, check, facts, counts), baseline, reference)
         for name, check in checks.items()
     )
+
+
+def earlier(
+    run_id: str,
+    checks: Mapping[str, Check],
+    facts: Facts,
+    *,
+    accepted: bool = False,
+    results: Iterable[Mapping[str, Any]] = (),
+) -> Earlier:
+    """Return an earlier run as tonight's checks see it, also those that it did not have yet.
+
+    Args:
+        run_id: of the run.
+        checks: tonight's.
+        facts: what that run found.
+        accepted: by a person.
+        results: its own checks, as ``check_to_json`` wrote them.
+    """
+    counts = _flat(facts.counts)
+    found = {check.value: _look_up(check.value, facts, counts)[1] for check in checks.values()}
+    # What retention took away is still in the checks of its night.
+    values = {c["number"]: c["value"] for c in results if c.get("value") is not None}
+    values |= {number: value for number, value in found.items() if value is not None}
+    missed = {
+        c["name"]: c["number"] for c in results if c.get("status") in ("warn", "fail", "known")
+    }
+    return Earlier(run_id, values, accepted=accepted, missed=missed)
 
 
 def verdict(results: Iterable[CheckResult], *, incomplete: bool = False) -> Verdict:
@@ -105,7 +146,8 @@ def judge(
     run: RunRecord,
     facts: Facts,
     checks: Mapping[str, Check],
-    baseline: tuple[str, Mapping[str, float]] = ("", {}),
+    baseline: Earlier = versus.NOBODY,
+    reference: Earlier = versus.NOBODY,
     *,
     incomplete: bool = False,
 ) -> Report:
@@ -115,10 +157,11 @@ def judge(
         run: the execution; its counts are taken from ``facts``.
         facts: findings, counts and failed analyses.
         checks: merged with the defaults already.
-        baseline: (run_id, number -> value) of the run compared with.
+        baseline: the last run that passed.
+        reference: the run that stays until a person accepts another.
         incomplete: work is left; an analysis that failed says so by itself.
     """
-    results = evaluate(checks, replace(facts, encoder=run.encoder), baseline[1])
+    results = evaluate(checks, replace(facts, encoder=run.encoder), baseline, reference)
     failed = any(not reason.startswith(SKIPPED) for reason in facts.failed.values())
     return Report(
         run=replace(run, counts=facts.counts),
@@ -126,13 +169,11 @@ def judge(
         failed=facts.failed,
         checks=results,
         verdict=verdict(results, incomplete=incomplete or failed),
-        baseline_run=baseline[0],
+        baseline_run=baseline.run_id,
+        reference_run=reference.run_id,
+        accepted=reference.accepted,
+        news=facts.news,
     )
-
-
-def baseline_values(checks: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return number -> value from an earlier run's checks, as ``check_to_json`` wrote them."""
-    return {c["number"]: c["value"] for c in checks if c.get("value") is not None}
 
 
 def evidence(number: str, encoder: str = "") -> str:
@@ -144,14 +185,12 @@ def evidence(number: str, encoder: str = "") -> str:
     return query.replace("{encoder}", encoder).replace("{analysis}", parts[0])
 
 
-def _evaluate(
-    name: str, check: Check, facts: Facts, counts: Mapping[str, Any], before: float | None
-) -> CheckResult:
+def _evaluate(name: str, check: Check, facts: Facts, counts: Mapping[str, Any]) -> CheckResult:
     status, value, unit, reason = _look_up(check.value, facts, counts)
     if status is Status.PASS and not math.isfinite(check.threshold):
         status, reason = Status.ERROR, "the threshold must be a finite number"
-    if status is Status.PASS and value is not None:
-        held = _RELATIONS[check.op](value, check.threshold)
+    if status is Status.PASS and value is not None and not check.against:
+        held = RELATIONS[check.op](value, check.threshold)
         missed = Status.WARN if check.severity == "warn" else Status.FAIL
         status = Status.PASS if held else missed
     return CheckResult(
@@ -164,9 +203,10 @@ def _evaluate(
         threshold=check.threshold if math.isfinite(check.threshold) else None,
         severity=check.severity,
         reason=reason,
-        baseline=before,
-        delta=None if value is None or before is None else value - before,
         evidence=evidence(check.value, facts.encoder),
+        against=check.against,
+        change=check.change,
+        compared=None if check.against else value,
     )
 
 
@@ -177,6 +217,8 @@ def _look_up(
     analysis, _, number = wanted.partition(".")
     if analysis == COLLECTION:
         return _count(number, counts)
+    if analysis == NEW:
+        return _newly(number, facts.news)
     if analysis in facts.failed:
         reason = facts.failed[analysis]
         skipped = reason.startswith(SKIPPED)
@@ -185,7 +227,7 @@ def _look_up(
         return _unmeasured(analysis, facts)
     numbers = {found.name: found for found in facts.findings[analysis].numbers}
     if number not in numbers:
-        return Status.ERROR, None, "", f"no number {wanted!r}; {_nearest(number, numbers)}"
+        return Status.ERROR, None, "", f"no number {wanted!r}; {nearest(number, numbers)}"
     found = numbers[number]
     if found.value is None:
         return Status.SKIPPED, None, found.unit, found.note or "it cannot be answered here"
@@ -196,13 +238,25 @@ def _look_up(
 
 def _count(name: str, counts: Mapping[str, Any]) -> tuple[Status, float | None, str, str]:
     if name not in counts:
-        return Status.ERROR, None, "", f"no count {name!r}; {_nearest(name, counts)}"
+        return Status.ERROR, None, "", f"no count {name!r}; {nearest(name, counts)}"
     value = counts[name]
     if value is None:
         return Status.SKIPPED, None, "", "there are no images"
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return Status.ERROR, None, "", f"got {value!r}, expected a finite number"
     return Status.PASS, float(value), "", ""
+
+
+def _newly(name: str, news: tuple[News, ...] | None) -> tuple[Status, float | None, str, str]:
+    if news is None:
+        return Status.SKIPPED, None, "", f"{SKIPPED} there is no baseline to compare with"
+    for told in news:
+        if told.name == name:
+            return Status.PASS, float(told.count), told.unit, ""
+    if name in NAMES:
+        reason = f"{SKIPPED} it was not measured, or too little is new to tell"
+        return Status.SKIPPED, None, "", reason
+    return Status.ERROR, None, "", f"no count {name!r}; {nearest(name, NAMES)}"
 
 
 def _unmeasured(analysis: str, facts: Facts) -> tuple[Status, float | None, str, str]:
@@ -212,8 +266,8 @@ def _unmeasured(analysis: str, facts: Facts) -> tuple[Status, float | None, str,
     known = {a.name for a in ANALYSES} | defaults
     if analysis in known:
         return Status.SKIPPED, None, "", f"{SKIPPED} {analysis} was not measured in this run"
-    nearest = _nearest(analysis, {COLLECTION, *known, *facts.findings, *facts.failed})
-    return Status.ERROR, None, "", f"no analysis {analysis!r}; {nearest}"
+    told = nearest(analysis, {COLLECTION, *known, *facts.findings, *facts.failed})
+    return Status.ERROR, None, "", f"no analysis {analysis!r}; {told}"
 
 
 def _flat(counts: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,7 +283,8 @@ def _flat(counts: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _nearest(got: str, known: Iterable[str]) -> str:
+def nearest(got: str, known: Iterable[str]) -> str:
+    """Return a hint: the names most like the one that was got, or all of them."""
     names = sorted(set(known))
     near = difflib.get_close_matches(got, names, n=3, cutoff=0.4)
     return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import groupby
 
 from clipbatch.report.model import SKIPPED, CheckResult, Report, Status, Verdict
-from clipbatch.report.text import number
+from clipbatch.report.text import number, wants
 from clipbatch.text import visible
 
 RUN = "run"  # the suite that holds the run itself
@@ -62,7 +62,7 @@ def _say(case: ET.Element, tag: str, message: str, detail: str = "") -> ET.Eleme
 def _check(check: CheckResult) -> ET.Element:
     case = _case(_suite(check), check.name)
     told = f"{check.number} is {number(check.value)} {check.unit}".rstrip()
-    wanted = f"expected {check.op} {number(check.threshold)}"
+    wanted = f"expected {wants(check)}"
     detail = f"{told}; {wanted}\n{check.reason}\nevidence: {check.evidence}"
     if check.status is Status.FAIL:
         _say(case, "failure", f"{told}; {wanted}", detail)
@@ -70,8 +70,10 @@ def _check(check: CheckResult) -> ET.Element:
         _say(case, "error", check.reason, detail)
     elif check.status is Status.SKIPPED:
         _say(case, "skipped", check.reason)
-    elif check.status is Status.WARN:
-        ET.SubElement(case, "system-out").text = visible(f"warning: {told}; {wanted}")
+    elif check.status in (Status.WARN, Status.KNOWN):
+        said = {Status.WARN: "warning", Status.KNOWN: "known, accepted"}[check.status]
+        before = " (as before)" if check.as_before else ""
+        ET.SubElement(case, "system-out").text = visible(f"{said}{before}: {told}; {wanted}")
     return case
 
 

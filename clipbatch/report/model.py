@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from clipbatch.errors import ExitCode
-from clipbatch.measure.base import Finding
+from clipbatch.measure.base import Evidence, Finding, Table
 
 SKIPPED: Final = "skipped:"  # how the reason of a skipped analysis begins; others failed
 
@@ -16,6 +16,7 @@ class Status(StrEnum):
     """What a check came to."""
 
     PASS = "pass"  # noqa: S105 - not a password
+    KNOWN = "known"  # missed, and no worse than in the run that a person accepted
     WARN = "warn"  # missed, and its severity is "warn"
     FAIL = "fail"  # missed
     ERROR = "error"  # could not be evaluated: no such number, or its analysis failed
@@ -91,6 +92,10 @@ class CheckResult:
         baseline: value of the same number in the run compared with.
         delta: value - baseline.
         evidence: the query or command that lists what stands behind the number.
+        against, change: as in ``config.Check``.
+        reference: value of the same number in the reference run.
+        compared: what was held against the threshold: the value, or its change.
+        as_before: missed, and missed at the baseline too, no less badly.
     """
 
     name: str
@@ -105,6 +110,50 @@ class CheckResult:
     baseline: float | None = None
     delta: float | None = None
     evidence: str = ""
+    against: str = ""
+    change: str = "delta"
+    reference: float | None = None
+    compared: float | None = None
+    as_before: bool = False
+
+
+@dataclass(frozen=True)
+class News:
+    """One thing that is there tonight and was not at the baseline.
+
+    Attributes:
+        name: checks name it "new.<name>".
+        title: what it is, for a person.
+        count: how many, or a share.
+        unit: of the count; empty for a share.
+        table: the first of them.
+        evidence: pictures of the first of them.
+    """
+
+    name: str
+    title: str
+    count: float
+    unit: str = ""
+    table: Table | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True)
+class Past:
+    """One earlier night, for the history.
+
+    Attributes:
+        run_id, verdict: of the run.
+        started: with a time zone.
+        values: check -> value of its number, None where it had none.
+        statuses: check -> what it came to.
+    """
+
+    run_id: str
+    verdict: str
+    started: dt.datetime | None
+    values: Mapping[str, float | None] = field(default_factory=dict)
+    statuses: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,6 +168,10 @@ class Report:
         checks: the gate.
         verdict: of the gate and the run.
         baseline_run: the run that ``CheckResult.baseline`` comes from; empty without one.
+        reference_run: the run that ``CheckResult.reference`` comes from; empty without one.
+        accepted: whether a person accepted the reference.
+        news: what is new since the baseline; None where there is no baseline to compare with.
+        history: earlier nights of the same encoder, oldest first.
     """
 
     run: RunRecord
@@ -127,6 +180,10 @@ class Report:
     checks: tuple[CheckResult, ...]
     verdict: Verdict
     baseline_run: str = ""
+    reference_run: str = ""
+    accepted: bool = False
+    news: tuple[News, ...] | None = None
+    history: tuple[Past, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from clipbatch.errors import ContractBroken
 from clipbatch.measure.base import Evidence, Finding, Table
-from clipbatch.report import facts, gate
-from clipbatch.report.model import SKIPPED, CheckResult, Report, Status, Verdict
-from clipbatch.report.text import FULL, number, shorten, signed
+from clipbatch.report import facts, gate, history
+from clipbatch.report.model import SKIPPED, CheckResult, News, Report, Status, Verdict
+from clipbatch.report.text import FULL, number, shorten, signed, wants
 from clipbatch.text import visible
 
 ROWS: Final = 200  # of one table; the rest is counted
@@ -19,7 +19,14 @@ CELL: Final = 48  # characters
 PROSE: Final = 900
 PICTURES: Final = 1_400_000  # bytes of thumbnails in one page; the rest is counted
 
-_WORST: Final = (Status.FAIL, Status.ERROR, Status.WARN, Status.SKIPPED, Status.PASS)
+_WORST: Final = (
+    Status.FAIL,
+    Status.ERROR,
+    Status.WARN,
+    Status.KNOWN,
+    Status.SKIPPED,
+    Status.PASS,
+)
 
 
 @dataclass
@@ -54,6 +61,7 @@ def render(
         evidence: groups of thumbnails shown per finding.
     """
     pictures = _Pictures(thumbnails or {})
+    new = [_new(told, pictures) for told in report.news or () if told.count and told.unit]
     sections = [
         _section(report, name, pictures, evidence) for name in (*report.findings, *report.failed)
     ]
@@ -66,6 +74,8 @@ def render(
             summary=_summary(report),
             checks=[_check(check) for check in sorted(report.checks, key=_rank)],
             sections=sections,
+            new=new,
+            history=history.rows(report),
             left_out=pictures.refused,
             facts=facts,
         )
@@ -114,11 +124,15 @@ def _summary(report: Report) -> str:
         Status.FAIL: "failed",
         Status.ERROR: "could not be evaluated",
         Status.WARN: "warned",
+        Status.KNOWN: "missed as accepted",
         Status.SKIPPED: "skipped",
     }
     told = [
         f"{report.count(status)} {word}" for status, word in words.items() if report.count(status)
     ]
+    missed = (Status.FAIL, Status.ERROR, Status.WARN)
+    if old := sum(check.as_before for check in report.checks if check.status in missed):
+        told.append(f"{old} of these as before")
     total = len(report.checks)
     checks = f"Of {total} check{'s' * (total != 1)}, {', '.join(told) or 'all passed'}."
     if not total:
@@ -136,11 +150,22 @@ def _check(check: CheckResult) -> dict[str, Any]:
     return {
         "check": check,
         "title": check.name.replace("_", " "),
-        "wanted": f"{_SIGNS[check.op]} {number(check.threshold)}",
+        "wanted": wants(check).replace(check.op, _SIGNS[check.op]),
     }
 
 
 _SIGNS: Final = {"<=": "≤", ">=": "≥", "==": "=", "!=": "≠", "<": "<", ">": ">"}
+
+
+def _new(told: News, pictures: _Pictures) -> dict[str, Any]:
+    return {
+        "title": told.title,
+        "count": told.count,
+        "unit": told.unit,
+        "name": told.name,
+        "table": None if told.table is None else _table(told.table),
+        "groups": [_group(group, pictures) for group in told.evidence],
+    }
 
 
 def _section(report: Report, name: str, pictures: _Pictures, evidence: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import math
 import re
 from typing import Any, Final
 
+from clipbatch.report.model import CheckResult
 from clipbatch.text import visible
 
 FULL: Final = 2_000  # characters of a full text kept for a tooltip
@@ -38,6 +39,15 @@ def number(value: Any) -> str:
     digits = max(0, 3 - math.floor(math.log10(size)))
     shown = f"{value:,.{digits}f}".replace("-", "−")
     return shown.rstrip("0").rstrip(".") if digits else shown
+
+
+def wants(check: CheckResult) -> str:
+    """Say what a check asks for: <= 3, or how much it may change, and since when."""
+    asked = f"{check.op} {number(check.threshold)}"
+    if not check.against:
+        return asked
+    what = "change" if check.change == "delta" else "ratio"
+    return f"{what} since the {check.against} {asked}"
 
 
 def signed(value: float) -> str:

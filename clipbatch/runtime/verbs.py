@@ -7,14 +7,14 @@ from typing import Any
 
 from clipbatch import schema, storage
 from clipbatch.config import Config
-from clipbatch.errors import ConfigError, ExitCode, Incomplete, Refused
+from clipbatch.errors import ClipbatchError, ConfigError, ExitCode, Incomplete, Refused
 from clipbatch.index import baseline, commit, runs, table
 from clipbatch.index.lease import Lease
 from clipbatch.index.runs import Run
 from clipbatch.measure import ANALYSES
 from clipbatch.plan import store as plans
 from clipbatch.progress import duration, say
-from clipbatch.report import build, gate
+from clipbatch.report import build, gate, notify
 from clipbatch.runtime.collect import collect
 from clipbatch.runtime.embed import embed
 from clipbatch.runtime.measure import measure
@@ -33,16 +33,26 @@ def run(verb: str, config: Config, run_id: str = "") -> ExitCode:
     """
     refuse_known_bad()
     say("config", config.to_json())
-    with Lease(config.index) as lease, Session() as session:
-        try:
-            return _VERBS[verb](config, _Means(session, lease), run_id)
-        except Refused as error:
-            if not lease.asked:
-                raise
-            raise Incomplete(  # the store was found fit a while ago: rights were lost meanwhile
-                f"{error}; it was allowed when this run began: what was merged is kept, run the "
-                "same command to go on"
-            ) from error
+    try:
+        with Lease(config.index) as lease, Session() as session:
+            return _begun(verb, config, _Means(session, lease), run_id)
+    except ClipbatchError as error:
+        if verb == "audit":  # a night without a verdict is what one wants to hear of most
+            notify.notify(notify.trouble(error, int(error.exit_code)))
+        raise
+
+
+def _begun(verb: str, config: Config, means: "_Means", run_id: str) -> ExitCode:
+    """Run a verb; rights that are lost once work has begun are nothing to mend before it."""
+    try:
+        return _VERBS[verb](config, means, run_id)
+    except Refused as error:
+        if not means.lease.asked:
+            raise
+        raise Incomplete(  # the store was found fit a while ago: rights were lost meanwhile
+            f"{error}; it was allowed when this run began: what was merged is kept, run the "
+            "same command to go on"
+        ) from error
 
 
 @dataclass(frozen=True)

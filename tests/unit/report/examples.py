@@ -5,14 +5,16 @@ import hashlib
 import importlib.metadata
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 
 from clipbatch.config import Check, Config
 from clipbatch.measure.base import Evidence, Figure, Finding, Number, Table
 from clipbatch.report import gate
-from clipbatch.report.model import Report, RunRecord
+from clipbatch.report.model import News, Past, Report, RunRecord
 from clipbatch.report.thumbnails import thumbnail
+from clipbatch.report.versus import Earlier
 
 CLASSES = (
     "Anjou", "Cantaloupe", "Conference", "Galia-Melon", "Golden-Delicious", "Granny-Smith",
@@ -401,6 +403,39 @@ def findings(names=CLASSES):
     }
 
 
+def news(names=CLASSES):
+    """What is new, with pictures; one of it a share, and one of it nothing."""
+    title = "New suspicious labels"
+    return (
+        News(
+            "suspects", title, 3, "contents",
+            Table(title, {"image": [f"train/{n}/1.jpg" for n in names[:3]], "label": [*names[:3]]}),
+            (Evidence(title, tuple(map(content_id, range(3))), tuple(names[:3])),),
+        ),
+        News("suspects_share", "as a share", 0.25),
+        News("exact_leaks", "New leaks", 0, "contents"),
+        News(
+            "classes_moved", "Classes that moved", 1, "classes",
+            Table("Classes that moved", {"class": [names[0]], "before": [40], "tonight": [12]}),
+        ),
+    )  # fmt: skip
+
+
+def history(checks, nights=6):
+    """Earlier nights of the checks; one check was not there on the first ones."""
+    started = dt.datetime(2026, 11, 14, 2, 3, tzinfo=dt.UTC)
+    return tuple(
+        Past(
+            f"r{night}",
+            "passed",
+            started + dt.timedelta(days=night),
+            {c.name: None if c.value is None else c.value * (1 - night / 9) for c in checks[:-1]},
+            {c.name: str(c.status) for c in checks[:-1]},
+        )
+        for night in range(nights)
+    )
+
+
 def report(names=CLASSES, failed=None, given=None, **run) -> Report:
     """A whole report; ``names`` may be hostile."""
     checks = gate.merged_checks(
@@ -415,12 +450,15 @@ def report(names=CLASSES, failed=None, given=None, **run) -> Report:
         else given
     )
     record = run_record(**run)
-    return gate.judge(
+    judged = gate.judge(
         record,
-        gate.Facts(findings(names), record.counts, failed or {}),
+        gate.Facts(findings(names), record.counts, failed or {}, news=news(names)),
         checks,
-        (
+        Earlier(
             "20261120T020301Z-91bc",
             {"clusters.ami": 0.742, "duplicates.near_leaks": 7, "collection.bad_share": 0.001},
+            missed={"near_leaks": "duplicates.near_leaks"},
         ),
+        Earlier("20261020T020301Z-0a3f", {"duplicates.near_label_conflicts": 2}, accepted=True),
     )
+    return replace(judged, history=history(judged.checks))

@@ -65,7 +65,7 @@ def test_numbers_are_found_by_name_with_their_interval():
     [
         {"verdict": "passed"},
         {"exit_code": 2},
-        {"schema": 2},
+        {"schema": 1},
         {"extra": 1},
         {"checks": [{}]},
         {"findings": {"a": {"headline": "h"}}},

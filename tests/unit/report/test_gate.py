@@ -12,6 +12,7 @@ from clipbatch.errors import ConfigError, ExitCode, Reason
 from clipbatch.measure.base import Finding, Number
 from clipbatch.report import audit, gate
 from clipbatch.report.model import EXIT_CODES, RunRecord, Status, Verdict
+from clipbatch.report.versus import Earlier
 from tests.unit.report import examples
 
 pytestmark = pytest.mark.quick
@@ -40,7 +41,7 @@ FACTS = gate.Facts(
 
 def one(value, op="<=", threshold=1.0, severity="fail", facts=FACTS, baseline=None):
     check = Check(value, op, threshold, severity)
-    (result,) = gate.evaluate({"name": check}, facts, baseline)
+    (result,) = gate.evaluate({"name": check}, facts, Earlier("r", baseline or {}))
     return result
 
 
@@ -103,13 +104,15 @@ def test_the_baseline_gives_the_change():
 
 def test_the_baseline_is_read_from_an_earlier_report():
     earlier = [audit.check_to_json(check) for check in examples.report().checks]
-    values = gate.baseline_values(json.loads(json.dumps(earlier)))
-    again = examples.report()
-    results = gate.evaluate(
-        {"k": Check("clusters.ami", ">=", 0.5)}, gate.Facts(again.findings, {}), values
-    )
-    assert results[0].delta == 0.0
-    assert "clusters.amii" not in values
+    checks = {"k": Check("clusters.ami", ">=", 0.5), "m": Check("clusters.amii", ">=", 0.5)}
+    facts = gate.Facts(examples.report().findings, {})
+    before = gate.earlier("r", checks, facts, results=json.loads(json.dumps(earlier)))
+    results = gate.evaluate(checks, facts, before)
+    assert [result.delta for result in results] == [0.0, None]
+    # What retention took away is read from the checks of that night.
+    assert gate.earlier("r", checks, gate.Facts(), results=earlier).values.keys() == {
+        check["number"] for check in earlier if check["value"] is not None
+    }
 
 
 STATUSES = st.lists(st.sampled_from(list(Status)), max_size=6)

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.quick
 TAGS = {
     "pass": [],
     "warn": ["system-out"],
+    "known": ["system-out"],
     "fail": ["failure"],
     "error": ["error"],
     "skipped": ["skipped"],

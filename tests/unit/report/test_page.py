@@ -12,6 +12,7 @@ from clipbatch.config import Check
 from clipbatch.measure.base import Evidence, Figure, Finding, Number, Table
 from clipbatch.report import gate, page, svg
 from clipbatch.report.model import RunRecord
+from clipbatch.report.versus import Earlier
 from clipbatch.text import visible
 from tests.unit.report import examples
 
@@ -149,7 +150,7 @@ def everywhere(text):
     counts = {text: text, "rejects": {text: 1}, "seconds": {text: 1.0}, "rates": {text: 1.0}}
     facts = gate.Facts({name: finding}, counts, {f"{name} ": text})
     checks = {text: Check(f"{name}.{text}", "<=", 0), "other": Check(text, "<=", 0)}
-    return gate.judge(run, facts, checks, (text, {}))
+    return gate.judge(run, facts, checks, Earlier(text))
 
 
 @pytest.fixture(scope="module")
