@@ -5,6 +5,7 @@ suspects and rejects of the two nights are compared one by one. Each answer is a
 name ``new.<name>``, a table, and pictures.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,7 +23,8 @@ LEAST: Final = 5  # and contents
 
 NAMES: Final = frozenset(
     {
-        *("exact_copies", "near_pairs", "exact_leaks", "near_leaks", "exact_label_conflicts"),
+        *("exact_copies", "near_pairs", "near_share", "exact_leaks", "near_leaks"),
+        "exact_label_conflicts",
         *("near_label_conflicts", "suspects", "suspects_share", "outliers", "outliers_share"),
         *("rejects", "rejects_share", "classes_new", "classes_gone", "classes_moved"),
         *("relabelled", "relabelled_share", "gone", "gone_share"),
@@ -115,6 +117,11 @@ def _copies(now: Night, then: Night) -> Iterator[News]:
     old_ids = set(then.contents.content_id.tolist())
     fresh_pairs = [p for p in pairs if p[0] not in old_ids or p[1] not in old_ids]
     yield _pair_news(now, "near_pairs", "New near duplicates", fresh_pairs)
+    came = set(now.contents.content_id.tolist()) - old_ids
+    if len(came) >= LEAST:
+        title = "Near duplicates, as a share of the contents that came in"
+        like = {content for a, b, _ in fresh_pairs for content in (a, b)}
+        yield News("near_share", title, len(came & like) / len(came))
 
 
 def _crossing(now: Night, then: Night, kind: str, name: str) -> Iterator[News]:
@@ -230,8 +237,11 @@ def _relabelled(now: Night, then: Night) -> Iterator[News]:
 
 
 def _gone(now: Night, then: Night) -> Iterator[News]:
-    before = then.images()
-    gone = len(before.keys() - now.images().keys())
+    before, there = then.images(), now.images()
+    lost = Counter(content for uri, content in before.items() if uri not in there)
+    # Under another name it is not gone: a folder that was renamed is no source gone missing.
+    lost -= Counter(content for uri, content in there.items() if uri not in before)
+    gone = lost.total()
     yield News("gone", "Images that are gone", gone, "images")
     if before:
         title = "Images that are gone, as a share of those there before"

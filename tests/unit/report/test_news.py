@@ -79,6 +79,19 @@ def test_a_near_pair_is_new_where_a_picture_of_it_is():
     assert found == {"near_pairs": 1, "near_leaks": 1}
 
 
+def test_near_copies_are_told_as_a_share_of_what_came_in():
+    more = base() | {f"n{i}.jpg": (f"n{i}", "dog", "train") for i in range(5)}
+    found = counts(night(more, pairs=[("c4", "n0"), ("n0", "n1")]), night(base()))
+    assert found == {"near_pairs": 2, "near_share": 2 / 5}
+
+
+def test_a_renamed_picture_is_not_gone_and_a_copy_less_is():
+    renamed = {f"other/{uri}": row for uri, row in base().items()}
+    assert counts(night(renamed), night(base())) == {}
+    copied = base() | {"x.jpg": ("c0", "dog", "train")}
+    assert counts(night(base()), night(copied))["gone"] == 1
+
+
 def test_an_old_near_pair_whose_picture_moved_to_another_split_is_a_new_leak():
     pairs = [("c0", "c2")]
     moved = base() | {"2.jpg": ("c2", "dog", "test")}
