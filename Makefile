@@ -65,6 +65,10 @@ test: check ## everything CI runs: check, and every test but the GPU's
 torture: setup ## kill drivers, workers and nodes for about 15 minutes; fails where a row was lost
 	$(BIN)/python -m tests.torture --minutes 15 $(ARGS)
 
+.PHONY: nights
+nights: setup ## thirty nights with ten planted faults: which are found, at what cost (docs/nights.md)
+	$(BIN)/python -m tests.nights --out docs/nights.md $(ARGS)
+
 .PHONY: test-gpu
 test-gpu: setup ## what needs an accelerator
 	$(BIN)/python -m pytest -m gpu

@@ -22,12 +22,17 @@ def units(self, analysis, todo):
         yield (unit, *measure.compute_unit(*self._arguments(analysis, unit)))
 
 
+def without_ray(put=setattr):
+    """Let this process compute by itself; ``put`` as a test's ``monkeypatch.setattr`` undoes it."""
+    put(session.Session, "ensure", lambda self: None)
+    put(embed, "nodes", lambda: [(1.0, 0.0)])
+    put(embed, "stream", stream)
+    put(measure._Units, "_run", units)
+
+
 def main(arguments):
     """Run one command."""
-    session.Session.ensure = lambda self: None
-    embed.nodes = lambda: [(1.0, 0.0)]
-    embed.stream = stream
-    measure._Units._run = units
+    without_ray()
     return cli.main(arguments)
 
 
