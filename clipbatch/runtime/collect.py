@@ -17,12 +17,16 @@ from clipbatch.errors import BadImage, Incomplete, Reason
 from clipbatch.index import changes, failures, ledger, table
 from clipbatch.index.lease import Lease
 from clipbatch.progress import Progress, say
+from clipbatch.runtime import metrics
+from clipbatch.runtime.patience import Need
 from clipbatch.runtime.session import Session
-from clipbatch.runtime.stream import stream
+from clipbatch.runtime.silence import Silence
+from clipbatch.runtime.stream import READ_CPUS, WorkersFailed, stream
 
 BLOCK = 256  # pictures a task opens
 FEW = 4096  # pictures that are opened here sooner than workers would start
 READS = 3  # how often a read may fail before its picture is a bad row
+FAILURE = ("reason", "message")
 FLUSH_S = 20.0  # a crash loses at most this much opening
 
 
@@ -72,8 +76,10 @@ def collect(
             lambda: table.open_table(database, schema.CONTENTS).delete(f"status = '{schema.BAD}'"),
             "deleting the contents that were bad",
         )
+    metrics.count("clipbatch_pictures_listed", progress.done)
     told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    say("collect", f"{progress.done} listed: {told or 'nothing changed'}")
+    listed = f"{progress.done} listed {progress.rate:.1f}/s"
+    say("collect", f"{listed}: {told or 'nothing changed'}")
     return {
         "listed": progress.done,
         "retried": counts["retried"],
@@ -93,7 +99,7 @@ def _open_all(config: Config, session: Session, source: Source) -> int:
             time.sleep(min(attempt, 5))  # what failed a moment ago may need one
             try:
                 opened += _open(config, session, source, rows, progress)
-            except Incomplete as error:
+            except WorkersFailed as error:
                 failure = str(error)
         if not left:
             break
@@ -112,7 +118,7 @@ def _on_ray(
     session: Session, blocks: list[pa.Table], settings: dict[str, Any]
 ) -> Iterator[pa.Table]:
     session.ensure()
-    return stream(blocks, name_contents, settings)
+    return stream(blocks, name_contents, settings, session.patience(Need("read", READ_CPUS)))
 
 
 def _open(
@@ -134,11 +140,13 @@ def _open(
         opened += len(known)
         known.clear()
 
-    flushed = time.monotonic()
+    flushed, silence = time.monotonic(), Silence()
     try:
         for found in _here(blocks, settings) if few else _on_ray(session, blocks, settings):
+            silence.hear(zip(*(found.column(n).to_pylist() for n in FAILURE), strict=True))
             known.extend(_answered(by_uri[answer["uri"]], answer) for answer in found.to_pylist())
             progress.add(found.num_rows)
+            metrics.count("clipbatch_pictures_hashed", found.num_rows)
             if time.monotonic() - flushed > FLUSH_S:
                 flush()
                 flushed = time.monotonic()

@@ -11,7 +11,15 @@ from clipbatch.config import Config
 from clipbatch.errors import Incomplete, Reason
 from clipbatch.index import ledger, table
 from clipbatch.progress import say
-from clipbatch.runtime.stream import READ_CPUS, Actor, last_line, ours
+from clipbatch.runtime.patience import Patience
+from clipbatch.runtime.stream import (
+    READ_CPUS,
+    Actor,
+    WorkersFailed,
+    last_line,
+    ours,
+    workers_failed,
+)
 
 STARTS: Final = 5  # how often an encoder may fail to come up before the run gives up
 
@@ -24,11 +32,22 @@ class Stages:
         function: block -> decoded block, run as a task.
         settings: keyword arguments of function.
         actor: decoded block -> embedded block.
+        patience: ends a wait for a node that does not come.
     """
 
     function: Callable[..., pa.Table]
     settings: Mapping[str, Any]
     actor: Actor
+    patience: Patience
+
+
+def comes_up(stages: Stages) -> None:
+    """Start an encoder and let it go again: where none comes up, no picture is the cause.
+
+    Raises:
+        Incomplete: none does.
+    """
+    _Alone(stages).ready()
 
 
 def isolate(config: Config, todo: pa.Table, stages: Stages, run_id: str) -> Generator[pa.Table]:
@@ -94,45 +113,48 @@ class _Alone:
         """Return the embedded block of one picture, or None where its worker died of it.
 
         Raises:
-            Incomplete: the node was lost, or no encoder comes up: not the picture's doing.
+            WorkersFailed: the node was lost: not the picture's doing.
+            Incomplete: no encoder comes up, or there is no node for one.
         """
-        import ray
         from ray.exceptions import ActorDiedError, OutOfMemoryError, RayError, WorkerCrashedError
 
         try:
+            get = self.stages.patience.get
             try:
-                decoded = ray.get(self.decode.remote(row, **self.stages.settings))
+                decoded = get(self.decode.remote(row, **self.stages.settings))
             except (WorkerCrashedError, OutOfMemoryError):
                 return None
-            encoder = self._ready()
-            block: pa.Table = ray.get(encoder.__call__.remote(decoded))
+            encoder = self.ready()
+            block: pa.Table = get(encoder.__call__.remote(decoded))
         except OutOfMemoryError:  # the next picture needs another encoder
             self.encoder = None
             return None
         except ActorDiedError as error:
             self.encoder = None
             if "node has died" in str(error):
-                raise Incomplete(f"a node was lost: {last_line(error)}") from error
+                raise WorkersFailed(f"a node was lost: {last_line(error)}") from error
             return None
         except RayError as error:
-            raise ours(error) or Incomplete(f"workers failed: {last_line(error)}") from error
+            raise ours(error) or workers_failed(error) from error
         return block
 
-    def _ready(self) -> Any:
+    def ready(self) -> Any:
         """Return an encoder that is up, so that a death in starting is no picture's fault."""
-        import ray
         from ray.exceptions import OutOfMemoryError, RayActorError
 
         for _ in range(STARTS):
             self.encoder = self.encoder or self.stages.actor.start()
             try:
-                ray.get(self.encoder.__ray_ready__.remote())
+                self.stages.patience.get(self.encoder.__ray_ready__.remote())
             except (RayActorError, OutOfMemoryError) as error:
                 self.encoder = None
                 failure: Exception = error
             else:
                 return self.encoder
-        raise ours(failure) or Incomplete(f"no encoder comes up: {last_line(failure)}")
+        raise ours(failure) or Incomplete(
+            f"no encoder comes up, tried {STARTS} times: {last_line(failure)}; see to the encoder "
+            "or its node, then run the same command again"
+        )
 
 
 def _write_attempts(database: str, attempts: Mapping[str, int]) -> None:

@@ -21,7 +21,9 @@ from clipbatch.measure import ANALYSES, fingerprint, store
 from clipbatch.measure.base import Analysis, Contents, Finding, Inputs, Result, Unit
 from clipbatch.measure.serial import labels_for, run_rounds
 from clipbatch.progress import Progress, say
-from clipbatch.runtime.session import Session, memory, nodes
+from clipbatch.runtime import metrics
+from clipbatch.runtime.patience import LOOK_S, Need
+from clipbatch.runtime.session import Session, memory
 
 SAVE_S: Final = 5.0  # a crash loses at most this much measuring
 TASK_RETRIES: Final = 2
@@ -185,6 +187,7 @@ class _Units:
                     (keys[unit.key], analysis.name, unit.key, data, seconds, asked.run_id)
                 )
                 progress.add(1)
+                metrics.count("clipbatch_units_measured", 1)
                 if time.monotonic() - saved > SAVE_S:
                     _save(database, waiting)
                     waiting, saved = [], time.monotonic()
@@ -207,11 +210,15 @@ class _Units:
         from clipbatch.runtime.failures import Failures
 
         task = ray.remote(num_cpus=1, max_retries=TASK_RETRIES)(compute_unit)
-        bound = max(2, 2 * int(sum(cpu for cpu, _ in nodes())))
+        self.session.patience(Need("measure", 1)).hold()
+        self._refuse_large(analysis, units)
+        largest = max(unit.memory for unit in units)
+        patience = self.session.patience(Need(f"measure {analysis.name}", 1, memory=largest))
         pending: dict[Any, Unit] = {}
         queue, failures = iter(units), Failures(analysis.name)
-        self._refuse_large(analysis, units)
         while True:
+            patience.look()
+            bound = max(2, 2 * int(sum(node.cpus for node in patience.nodes)))
             while len(pending) < bound and not failures.final:
                 if (unit := next(queue, None)) is None:
                     break
@@ -219,7 +226,9 @@ class _Units:
                 pending[task.options(**memory).remote(*self._arguments(analysis, unit))] = unit
             if not pending:
                 return failures.check()
-            ready, _ = ray.wait(list(pending), num_returns=1)
+            ready, _ = ray.wait(list(pending), num_returns=1, timeout=LOOK_S)
+            if not ready:
+                continue
             unit = pending.pop(ready[0])
             try:
                 data, seconds = ray.get(ready[0])

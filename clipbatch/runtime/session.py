@@ -6,12 +6,12 @@ import threading
 from types import TracebackType
 from typing import Any, Self
 
-from clipbatch import versions
 from clipbatch.errors import ConfigError
 from clipbatch.progress import Progress, say
+from clipbatch.runtime.patience import Need, Patience, live
+from clipbatch.runtime.roll import RollCall
 from clipbatch.runtime.watch import Watch
 
-ASK_S = 60.0  # for a node's answer: its first worker imports Ray
 OBJECT_STORE_BYTES = 512 * 1024 * 1024
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -40,6 +40,8 @@ class Session:
         self.started = False
         self.start_seconds = 0.0
         self._watch = Watch()
+        self._roll: RollCall | None = None
+        self._alone = False  # a Ray of our own, which has one node for good
 
     def __enter__(self) -> Self:
         return self
@@ -107,10 +109,12 @@ class Session:
         if handler is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
         if address == "local":
+            self._alone = True
             self._watch.start()
         else:
             self._watch.join()
-            _refuse_other_versions()
+            self._roll = RollCall()
+            self._roll.first(live())
         _quiet_data()
         where = "this machine" if address == "local" else "the cluster"
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
@@ -119,6 +123,12 @@ class Session:
             f"{ray.__version__} on {where}: {resources.get('CPU', 0):g} CPU, "
             f"{resources.get('GPU', 0):g} GPU, started in {self.start_seconds:.1f} s",
         )
+
+    def patience(self, *needs: Need) -> Patience:
+        """Return what watches over work: Ray waits for ever where no node can take it."""
+        if self._roll is None:
+            return Patience(needs, grows=not self._alone)
+        return Patience(needs, joined=self._roll.joined)
 
 
 def _quiet_data() -> None:
@@ -137,55 +147,14 @@ def _quiet_data() -> None:
     warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
 
 
-def _refuse_other_versions() -> None:
-    """Ask every node for its versions; a mixed cluster fails in the middle and says little of why.
-
-    Raises:
-        ConfigError: a node has others, or cannot import clipbatch.
-    """
-    import ray
-    from ray.exceptions import RayError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    ask = ray.remote(num_cpus=0, max_retries=1)(versions.found)
-    live = [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
-    asked = {
-        ask.options(
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        ).remote(): node["NodeManagerAddress"]
-        for node in live
-    }
-    here = versions.found()
-    ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=ASK_S)
-    for answer in ready:  # a node that is late or leaves is no reason to stop
-        try:
-            versions.refuse_other(asked[answer], ray.get(answer), here)
-        except RayError as error:
-            if "No module named" in str(error) or "ImportError" in str(error):
-                raise ConfigError(
-                    f"node {asked[answer]}: cannot import clipbatch as the driver has it "
-                    f"({here['clipbatch']}); use one image or environment for the driver and all "
-                    "nodes"
-                ) from error
-
-
 def memory() -> float:
-    """Return the bytes that the largest live node offers to tasks."""
-    import ray
+    """Return the bytes that the largest live node with CPUs offers to tasks.
 
-    return max(
-        float(node["Resources"].get("memory", 0))
-        for node in ray.nodes()  # type: ignore[no-untyped-call]
-        if node["Alive"]
-    )
+    A head without CPUs takes no work, however much memory it has.
+    """
+    return max((node.memory for node in live() if node.cpus), default=0.0)
 
 
 def nodes() -> list[tuple[float, float]]:
     """Return (CPUs, GPUs) of every live node of the Ray that is running."""
-    import ray
-
-    return [
-        (float(node["Resources"].get("CPU", 0)), float(node["Resources"].get("GPU", 0)))
-        for node in ray.nodes()  # type: ignore[no-untyped-call]
-        if node["Alive"]
-    ]
+    return [(node.cpus, node.gpus) for node in live()]
