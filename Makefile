@@ -19,7 +19,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 .PHONY: help
 help: ## print this list
 	@echo "clipbatch: image collections in; versioned embeddings and an honest audit out"
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: .venv/.ready ## make .venv with the pinned stack (several GB: torch brings CUDA)
@@ -80,7 +80,11 @@ bench: setup ## the side-by-side measurements that stand in benchmarks/
 
 .PHONY: cluster
 cluster: setup ## a real two-node Ray on this machine; ends with Ctrl-C, by pid
-	cluster/local.sh
+	GROCERIES="$(GROCERIES)" CLUSTER_ENV=$(OUT)/cluster.env cluster/local.sh
+
+.PHONY: cluster-proof
+cluster-proof: setup ## a killed and an added node change nothing: a real Ray in network namespaces
+	$(BIN)/python -m tests.proof $(ARGS)
 
 .PHONY: lock
 lock: setup ## resolve pyproject.toml anew into requirements.lock

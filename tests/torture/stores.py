@@ -5,6 +5,7 @@ import random
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import boto3
@@ -37,10 +38,11 @@ class Store:
         name: local, moto or seaweed.
         mark: of the session; the server's processes carry it.
         folder: for a local database, or the server's files and log.
+        host: address of this machine that the server listens at.
     """
 
-    def __init__(self, name: str, mark: Mark, folder: Path) -> None:
-        self.name, self.mark, self.folder = name, mark.part("store"), folder
+    def __init__(self, name: str, mark: Mark, folder: Path, host: str = "127.0.0.1") -> None:
+        self.name, self.mark, self.folder, self.host = name, mark.part("store"), folder, host
         self.port = 0
         if name != "local":
             self._serve()
@@ -55,7 +57,7 @@ class Store:
             "AWS_SECRET_ACCESS_KEY": "a-secret",
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ENDPOINT_URL": f"http://{self.host}:{self.port}",
             "AWS_ALLOW_HTTP": "true",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
@@ -63,6 +65,12 @@ class Store:
     def database(self, name: str) -> str:
         """Return the address of a new database."""
         return f"s3://torture/{name}" if self.port else str(self.folder / name)
+
+    def upload(self, prefix: str, files: Mapping[str, bytes]) -> None:
+        """Put files below a prefix of the bucket."""
+        client = self._client()
+        for name, data in files.items():
+            client.put_object(Bucket="torture", Key=f"{prefix}{name}", Body=data)
 
     def stop(self) -> None:
         """End the server."""
@@ -83,7 +91,7 @@ class Store:
         os.environ.update(self.environment)  # the judge reads from here
 
     def _moto(self, ports: list[int]) -> list[str]:
-        return [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(ports[0])]
+        return [sys.executable, "-m", "moto.server", "-H", self.host, "-p", str(ports[0])]
 
     def _weed(self, ports: list[int]) -> list[str]:
         names = ("s3", "master", "volume", "filer")
@@ -91,14 +99,14 @@ class Store:
         numbers += [f"-{n}.port.grpc={p}" for n, p in zip(names, ports[4:], strict=False)]
         return [
             *(str(Path(sys.executable).parent / "weed"), "server", "-s3", *numbers),
-            *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={self.folder / 'server'}"),
+            *(f"-ip={self.host}", f"-ip.bind={self.host}", f"-dir={self.folder / 'server'}"),
             *("-master.telemetry=false", "-volume.max=100", "-master.volumeSizeLimitMB=64"),
         ]
 
     def _client(self):  # the stubs' types would have to be imported for a name
         return boto3.client(
             "s3",
-            endpoint_url=f"http://127.0.0.1:{self.port}",
+            endpoint_url=f"http://{self.host}:{self.port}",
             region_name="us-east-1",
             aws_access_key_id="a-key",
             aws_secret_access_key="a-secret",
