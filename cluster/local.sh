@@ -5,7 +5,8 @@
 #   cluster/local.sh -- COMMAND [ARG...]  start it, run COMMAND on it, stop it; COMMAND's exit code
 #
 # The environment may set: WORKERS (1, beside the head), CPUS (1, of each node), OBJECT_STORE_MB
-# (200, of each node), START_S (180, for the whole start), RAY_AUTH_MODE (token; or disabled).
+# (200, of each node), START_S (180, for the whole start), RAY_AUTH_MODE (token; or disabled),
+# CLUSTER_ENV (a file to write for other shells to source; gone when the cluster is).
 #
 # shellcheck disable=SC2317  # what only a trap calls is not unreachable
 set -euo pipefail
@@ -76,6 +77,7 @@ stop() {
   done
   gone_within 15 ours
   end_ours
+  [[ -z ${CLUSTER_ENV:-} ]] || rm -f "$CLUSTER_ENV"
   kill -KILL -- "-$guardian"
   wait 2>/dev/null
 }
@@ -170,13 +172,24 @@ if [[ $# -gt 0 ]]; then
   exit "$code"
 fi
 
-cat <<TEXT
+exports() { # what another shell needs
+  cat <<TEXT
 export RAY_ADDRESS=$RAY_ADDRESS
 export RAY_API_SERVER_ADDRESS=$RAY_API_SERVER_ADDRESS
 export RAY_AUTH_MODE=$RAY_AUTH_MODE${RAY_AUTH_TOKEN_PATH:+ RAY_AUTH_TOKEN_PATH=$RAY_AUTH_TOKEN_PATH}
+TEXT
+}
 
-# $((workers + 1)) nodes are up; Ctrl-C here ends them. With the lines above in another shell:
-#   ray job submit --working-dir jobs -- $(command -v python) audit.py --config configs/... --db ...
+exports
+if [[ -n ${CLUSTER_ENV:-} ]]; then
+  mkdir -p "$(dirname "$CLUSTER_ENV")"
+  # shellcheck disable=SC2016  # the other shell's PATH
+  { exports; printf 'export PATH=%q:$PATH\n' "$(dirname "$(command -v ray)")"; } >"$CLUSTER_ENV"
+fi
+cat <<TEXT
+
+# $((workers + 1)) nodes are up; Ctrl-C here ends them. With the lines above in another shell${CLUSTER_ENV:+ (. $CLUSTER_ENV)}:
+#   ray job submit --working-dir jobs -- python audit.py --config configs/... --db ...
 #   ray job list; ray status
 # Jobs see the variables of this shell. cluster/README.md has whole examples.
 TEXT

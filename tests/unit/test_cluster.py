@@ -133,7 +133,7 @@ def test_the_head_has_no_work_and_encoding_has_the_gpu():
         assert container["resources"]["limits"].get("nvidia.com/gpu", "0") == gpus
         assert groups[name]["rayStartParams"]["num-gpus"] == gpus
         sizes = {groups[name][key] for key in ("replicas", "minReplicas", "maxReplicas")}
-        assert len(sizes) == 1  # embed counts the nodes once
+        assert len(sizes) == 1  # no autoscaler is asked for
 
 
 def test_every_start_parameter_is_one_of_this_ray():
@@ -346,6 +346,13 @@ def test_no_file_holds_a_secret(path):
 )
 def test_a_secret_would_be_seen(text):
     assert SECRET.search(text)
+
+
+def test_the_readme_explains_every_counter():
+    from clipbatch.runtime.metrics import COUNTERS
+
+    text = (CLUSTER / "README.md").read_text()
+    assert [name for name in COUNTERS if f"`ray_{name}_total`" not in text] == []
 
 
 def test_the_readme_leads_to_files_and_forgets_none():
