@@ -142,7 +142,7 @@ def compute(inputs: Inputs, unit: Unit, params: AnglesParams) -> Result:
 
 def _repeats(vectors: NDArray[np.float32], arguments: Mapping[str, Any]) -> Result:
     """Compare all classes in every repeat of a block; the rows of all were read once."""
-    result = {}
+    result: dict[str, NDArray[Any]] = {}
     for repeat, seed in arguments["seeds"].items():
         answer = _repeat(vectors[arguments["places"][repeat]], arguments, seed)
         result |= {f"{repeat} {name}": array for name, array in answer.items()}
