@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
-import ray
 from ray.exceptions import OutOfMemoryError
 
 from clipbatch import config as configs
@@ -110,7 +109,7 @@ class Encoder:
         self.killed = killed
 
 
-def test_an_encoder_killed_for_memory_is_the_fault_of_one_picture_only(monkeypatch):
+def test_an_encoder_killed_for_memory_is_the_fault_of_one_picture_only():
     def get(answer):
         if isinstance(answer, Exception):
             killed.__ray_ready__ = Remote(answer)
@@ -119,10 +118,10 @@ def test_an_encoder_killed_for_memory_is_the_fault_of_one_picture_only(monkeypat
 
     killed = Encoder(killed=True)
     started = iter([killed, Encoder(killed=False)])
-    monkeypatch.setattr(ray, "get", get)
     alone = isolate._Alone.__new__(isolate._Alone)
     actor = SimpleNamespace(start=lambda: next(started))
-    alone.stages = SimpleNamespace(settings={}, actor=actor)
+    patience = SimpleNamespace(get=get)
+    alone.stages = SimpleNamespace(settings={}, actor=actor, patience=patience)
     alone.decode, alone.encoder = Remote("decoded"), None
     assert alone.embed(None) is None
     assert alone.embed(None).num_rows == 1
@@ -130,7 +129,7 @@ def test_an_encoder_killed_for_memory_is_the_fault_of_one_picture_only(monkeypat
     assert alone.embed(None) is None
 
 
-def test_an_encoder_that_never_comes_up_condemns_nobody(monkeypatch):
+def test_an_encoder_that_never_comes_up_condemns_nobody():
     def get(answer):
         if isinstance(answer, Exception):
             raise answer
@@ -138,9 +137,9 @@ def test_an_encoder_that_never_comes_up_condemns_nobody(monkeypatch):
 
     dead = Encoder(killed=True)
     dead.__ray_ready__ = Remote(OutOfMemoryError("no memory to start it"))
-    monkeypatch.setattr(ray, "get", get)
     alone = isolate._Alone.__new__(isolate._Alone)
-    alone.stages = SimpleNamespace(settings={}, actor=SimpleNamespace(start=lambda: dead))
+    actor, patience = SimpleNamespace(start=lambda: dead), SimpleNamespace(get=get)
+    alone.stages = SimpleNamespace(settings={}, actor=actor, patience=patience)
     alone.decode, alone.encoder = Remote("decoded"), None
     with pytest.raises(Incomplete, match="no encoder comes up"):
         alone.embed(None)
