@@ -37,15 +37,3 @@ def test_faults_are_found_and_quiet_nights_cost_nothing(tmp_path, audit):
     assert percent.passes <= 0.02 * SIZE
     wrong = {n.what: (n.verdict, n.alarms) for n in (quiet, percent, *others) if not n.right}
     assert not wrong
-
-
-def test_a_season_is_the_same_twice():
-    from tests.nights.season import plans as lay_out
-
-    first, again, other = (lay_out(seed, 30, FAULTS, 6) for seed in (1, 1, 2))
-    assert first == again != other
-    assert [plan.kind for plan in first].count(FAULT) == len(FAULTS) == 10
-    assert [plan.kind for plan in first].count(QUIET) == 6
-    after = [first[i + 1].kind for i, plan in enumerate(first[:-1]) if plan.kind == FAULT]
-    assert set(after) == {ORDINARY}
-    assert {plan.fault.name for plan in first if plan.fault} == {fault.name for fault in FAULTS}
