@@ -137,6 +137,8 @@ def page(lines: Sequence[dict[str, Any]]) -> str:
             "# Results of the torture harness",
             "Made by `python -m tests.torture.table benchmarks/torture/*.jsonl`.",
             f"Days: {', '.join(days)}. Versions: {told}.",
+            # Other days may have other faults: say how many there were.
+            f"These are {len(days)} {'days' if len(days) > 1 else 'day'} of kills on one machine.",
             sums(lines),
             RULE,
             "## Where",
