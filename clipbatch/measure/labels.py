@@ -62,7 +62,7 @@ def compute(inputs: Inputs, unit: Unit, params: LabelsParams) -> Result:
 def combine(contents: Contents, results: Results, params: LabelsParams) -> Finding:
     """Vote, calibrate and tell."""
     near = nearest.of(contents)  # more than vote: copies leave their vote to the next
-    may_vote = near.there & ~nearest.copies(contents, near, params.copy_cosine)
+    may_vote = nearest.voters(contents, near, params.copy_cosine)
     may_vote &= contents.label[near.neighbour] >= 0
     first = np.argsort(~may_vote, axis=1, kind="stable")[:, : params.neighbours]
     used, label = np.unique(contents.label, return_inverse=True)
@@ -91,12 +91,12 @@ def cost(size: Size, params: LabelsParams) -> Cost:
 
 ANALYSIS: Final = Analysis(
     name="labels",
-    version=1,
+    version=2,
     params=LabelsParams,
     plan=plan,
     compute=compute,
     combine=combine,
     needs_labels=True,
-    needs=(nearest.GRAPH,),
+    needs=(nearest.GRAPH, "duplicates"),
     cost=cost,
 )

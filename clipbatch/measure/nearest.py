@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from clipbatch.measure import copy_groups
 from clipbatch.measure.base import Contents
 
 GRAPH: Final = "neighbours"  # the analysis that finds them
@@ -49,13 +50,22 @@ def of(contents: Contents, k: int | None = None) -> Near:
     return found or Near(nobody.astype(np.int64), nobody.astype(np.float32))
 
 
-def copies(contents: Contents, near: Near, cosine: float) -> NDArray[np.bool_]:
-    """Tell neighbours that are the content itself in other bytes, (N, K).
+def voters(contents: Contents, near: Near, cosine: float) -> NDArray[np.bool_]:
+    """Tell the neighbours that are witnesses, (N, K): another picture, and each picture once.
 
-    Equal pixels, or a cosine of at least ``cosine``: they would vote for themselves.
+    Copies of the content would vote for themselves, and copies of a neighbour for each other. They
+    have equal pixels or were verified by the analysis of duplicates (see ``copy_groups``); a
+    neighbour with a cosine of at least ``cosine`` is taken for a copy of the content as well.
     """
-    same: NDArray[np.bool_] = near.cosine >= cosine
-    if "pixel_id" in contents.facts:
-        _, pixels = np.unique(contents.facts["pixel_id"], return_inverse=True)
-        same = same | (pixels[near.neighbour] == pixels[:, None])
-    return same & near.there
+    _, group = np.unique(copy_groups.of(contents), return_inverse=True)
+    theirs = group[near.neighbour]
+    other = near.there & (near.cosine < cosine) & (theirs != group[:, None])
+    # Of a row's neighbours of one group the nearest comes first, once ordered by group.
+    theirs = np.where(other, theirs, -1)
+    order = np.argsort(theirs, axis=1, kind="stable")
+    ordered = np.take_along_axis(theirs, order, axis=1)
+    first = np.ones_like(other)
+    first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    found = np.empty_like(other)
+    np.put_along_axis(found, order, first, axis=1)
+    return found & other
