@@ -66,6 +66,7 @@ def voters(contents: Contents, near: Near, cosine: float) -> NDArray[np.bool_]:
     ordered = np.take_along_axis(theirs, order, axis=1)
     first = np.ones_like(other)
     first[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
-    found = np.empty_like(other)
-    np.put_along_axis(found, order, first, axis=1)
-    return found & other
+    heard: NDArray[np.bool_] = np.empty_like(other)
+    np.put_along_axis(heard, order, first, axis=1)
+    heard &= other
+    return heard
