@@ -77,7 +77,9 @@ def on_cluster(nodes: int, config: configs.Config, asked: dict) -> dict:
         with Session(cluster.address) as session:
             session.ensure()
             for name, more in asked.items():
-                warm = {"repeats": 4 * nodes} | ({"sample": 101} if name == "homology" else {})
+                # Several units for every node: one of angles holds some 16 repeats.
+                warm = {"repeats": 4 * nodes, "sample": 101}
+                warm = warm if name == "homology" else {"repeats": 100 * nodes}
                 verb.measure(asking(config, name, **warm), session, run)
                 began = time.monotonic()
                 answered = verb.measure(asking(config, name, **more), session, run)
