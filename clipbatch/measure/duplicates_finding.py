@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
-from clipbatch.measure import duplicates_copies, duplicates_evidence
+from clipbatch.measure import duplicates_copies, duplicates_evidence, duplicates_threshold
 from clipbatch.measure.base import Contents, Finding, Number, Pairs
 from clipbatch.measure.copies import Images
 from clipbatch.measure.duplicates_story import VERIFIED, Limits, Near, Sampled, Story
+from clipbatch.measure.duplicates_threshold import Choice
 
 MEANING: Final = (
     "Exact duplicates are the same bytes: certain. Near duplicates are candidates that this "
@@ -19,14 +20,24 @@ NO_LABELS: Final = "the collection has fewer than two labels"
 NO_PIXELS: Final = "the contents have no thumbnails to verify with"
 
 
-def tell(contents: Contents, near: Near, sampled: Sampled | None, limits: Limits) -> Finding:
+def tell(
+    contents: Contents,
+    near: Near,
+    sampled: Sampled | None,
+    limits: Limits,
+    choice: Choice | None = None,
+) -> Finding:
     """Join everything into the finding."""
-    story = Story(Images(contents), near, limits)
+    story = Story(Images(contents), near, limits, choice)
     return Finding(
         headline=_headline(story),
         numbers=tuple(_numbers(story)),
         meaning=MEANING,
-        tables=(*duplicates_copies.tables(story), *duplicates_evidence.tables(story)),
+        tables=(
+            *duplicates_copies.tables(story),
+            *duplicates_threshold.tables(choice),
+            *duplicates_evidence.tables(story),
+        ),
         figures=(*duplicates_evidence.figures(story, sampled), *duplicates_copies.figures(story)),
         evidence=(*duplicates_copies.evidence(story), *duplicates_evidence.groups(story)),
         notes=(*_notes(story, sampled), *duplicates_copies.notes(story)),
@@ -76,7 +87,9 @@ def _exact(story: Story) -> Iterator[Number]:
 def _near(story: Story) -> Iterator[Number]:
     near, (splits, labels) = story.near, story.crossing
     loose = ~story.inside
-    yield Number("near_threshold", near.reached, "cosine", note="pairs down to it are listed")
+    how = "as configured" if story.choice is None else story.choice.told
+    note = f"pairs down to it are listed; {how}"
+    yield Number("near_threshold", near.reached, "cosine", note=note)
     note = f"{CENSUS}: every pair of contents was looked at"
     if near.total > len(near.a):
         note = f"the most similar of {near.total:,}: max_pairs was reached"

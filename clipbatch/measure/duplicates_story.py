@@ -16,6 +16,7 @@ from clipbatch.measure.base import Contents
 from clipbatch.measure.components import NearGroups
 from clipbatch.measure.copies import Images, Rows, Told
 from clipbatch.measure.duplicates_sources import Copies
+from clipbatch.measure.duplicates_threshold import Choice
 
 VERIFIED: Final = 20_000  # near pairs compared on pixels, the most similar ones
 CONTROL: Final = 1_000  # random pairs compared on pixels, to show what chance gives
@@ -78,11 +79,15 @@ class Sampled:
 
 @dataclass(frozen=True)
 class Story:
-    """Everything the finding is told from."""
+    """Everything the finding is told from.
+
+    ``choice`` says how the threshold was chosen; None where the configuration gives it.
+    """
 
     images: Images
     near: Near
     limits: Limits
+    choice: Choice | None = None
 
     @property
     def contents(self) -> Contents:
@@ -133,6 +138,8 @@ class Story:
         if "thumbnail" not in self.contents.facts:
             return None
         a, b = self.near.a[:VERIFIED], self.near.b[:VERIFIED]
+        if self.choice is not None and self.choice.correlation is not None:
+            return self.choice.correlation[: len(a)]  # the most similar of those compared already
         return likeness.correlation(self.contents.facts["thumbnail"], a, b)
 
     @cached_property
@@ -146,6 +153,8 @@ class Story:
     @cached_property
     def hashed(self) -> pixel_pairs.PixelPairs:
         """Copies found by hashes, without the encoder."""
+        if self.choice is not None:
+            return self.choice.hashed
         return pixel_pairs.find(self.contents.facts, self.limits.verify)
 
     @cached_property

@@ -3,6 +3,7 @@
 Capitals: N contents, K pairs, S pixels along a thumbnail's side.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 CROPS: Final = 0.75  # smallest share of the side that a crop keeps
 FLAT: Final = 1.0  # grey levels of standard deviation below which there is nothing to compare
 CLOSE: Final = 0.75  # correlation at half the size from which a pair is looked at in full
+_ROWS: Final = 4096  # thumbnails held as numbers at once
 _CHUNK: Final = 64  # pairs whose windows are held at once
 
 Rows = NDArray[np.int64]
@@ -32,11 +34,23 @@ def correlation(thumbnail: NDArray[np.uint8], a: Rows, b: Rows) -> NDArray[np.fl
     Returns:
         (K,) in [-1, 1], to four decimals; 0 where a thumbnail is flat.
     """
-    coarse = _halved(thumbnail)
-    found = _best(coarse, a, b)
+    found = _best(thumbnail, a, b, _halved)
     close = np.flatnonzero(found >= CLOSE)
-    found[close] = _best(thumbnail.astype(np.float32), a[close], b[close])
+    found[close] = _best(thumbnail, a[close], b[close], _whole)
     return found.clip(-1.0, 1.0).round(4)
+
+
+def uneven(thumbnail: NDArray[np.uint8]) -> Rows:
+    """Return the positions of thumbnails whose grey levels spread by ``FLAT`` or more."""
+    spread = [np.empty(0, np.float32)]
+    for start in range(0, len(thumbnail), _ROWS):  # as numbers, all of them may not fit
+        part = thumbnail[start : start + _ROWS]
+        spread.append(part.std(axis=(1, 2), dtype=np.float32))
+    return np.flatnonzero(np.concatenate(spread) >= FLAT)
+
+
+def _whole(thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return thumbnail.astype(np.float32)
 
 
 def _halved(thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -47,13 +61,19 @@ def _halved(thumbnail: NDArray[np.uint8]) -> NDArray[np.float32]:
     return mean
 
 
-def _best(pictures: NDArray[np.float32], a: Rows, b: Rows) -> NDArray[np.float64]:
-    """Return the best correlation over all placements, (K,)."""
-    found, full = np.zeros(len(a), np.float64), pictures.shape[-1]
+def _best(
+    thumbnail: NDArray[np.uint8],
+    a: Rows,
+    b: Rows,
+    prepared: Callable[[NDArray[np.uint8]], NDArray[np.float32]],
+) -> NDArray[np.float64]:
+    """Return the best correlation over all placements, (K,), of thumbnails prepared in blocks."""
+    found = np.zeros(len(a), np.float64)
     for start in range(0, len(a), _CHUNK):
         part = slice(start, start + _CHUNK)
         used, place = np.unique(np.concatenate([a[part], b[part]]), return_inverse=True)
-        some = pictures[used]
+        some = prepared(thumbnail[used])
+        full = some.shape[-1]
         first, second = np.split(place, 2)
         best = np.full(len(first), -1.0, np.float32)
         for side in range(full, round(CROPS * full) - 1, -1):

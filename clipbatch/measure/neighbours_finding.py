@@ -87,6 +87,14 @@ class Shared:
     zero: int
 
 
+def reached(contents: Contents) -> float:
+    """Return the cosine down to which this run holds every pair; 1 where it holds none."""
+    finding = contents.found.get("neighbours")
+    if finding is None or finding.pairs is None:
+        return 1.0
+    return next(n.value or 0.0 for n in finding.numbers if n.name == "pairs_threshold")
+
+
 def shared(contents: Contents, threshold: float) -> Shared | None:
     """Return all pairs of at least ``threshold``; None where this run does not hold them all."""
     finding = contents.found.get("neighbours")

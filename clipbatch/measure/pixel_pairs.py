@@ -52,28 +52,27 @@ def find(facts: Mapping[str, NDArray[Any]], verify: float) -> PixelPairs:
         verify: correlation of thumbnails from which two pictures are copies.
     """
     thumbnail = facts["thumbnail"]
-    pixels = thumbnail.reshape(len(thumbnail), int(np.prod(thumbnail.shape[1:])))
-    uneven = np.flatnonzero(pixels.std(axis=1, dtype=np.float32) >= likeness.FLAT)
-    plain = numbers(facts["phash"])[uneven]
-    mirrored = mirrored_hashes(thumbnail[uneven])
+    uneven = likeness.uneven(thumbnail)
+    plain, mirrored = numbers(facts["phash"])[uneven], mirrored_hashes(thumbnail, uneven)
     proposed = np.empty((0, 2), np.int64)
     for other in (plain, mirrored):
         if comparisons(plain, other) > MOST:
-            return _refused(f"more than {MOST:,} pairs of hashes share a part")
+            return nothing(f"more than {MOST:,} pairs of hashes share a part")
         for part in within(plain, other, BITS):
             different = np.sort(part[part[:, 0] != part[:, 1]], axis=1)
             proposed = np.unique(np.concatenate([proposed, different]), axis=0)
             if len(proposed) > PROPOSED:
-                return _refused(f"hashes propose more than {PROPOSED:,} pairs")
+                return nothing(f"hashes propose more than {PROPOSED:,} pairs")
     a, b = uneven[proposed[:, 0]], uneven[proposed[:, 1]]
     correlation = likeness.correlation(thumbnail, a, b)
     alike = correlation >= verify
     return PixelPairs(a[alike], b[alike], correlation[alike])
 
 
-def _refused(why: str) -> PixelPairs:
-    nothing = np.empty(0, np.int64)
-    return PixelPairs(nothing, nothing, np.empty(0), why)
+def nothing(why: str) -> PixelPairs:
+    """Return no pairs, and why nothing was looked for."""
+    none = np.empty(0, np.int64)
+    return PixelPairs(none, none, np.empty(0), why)
 
 
 def numbers(phash: NDArray[np.str_]) -> Hashes:
@@ -81,13 +80,13 @@ def numbers(phash: NDArray[np.str_]) -> Hashes:
     return np.frombuffer(bytes.fromhex("".join(phash.tolist())), ">u8").astype(np.uint64)
 
 
-def mirrored_hashes(thumbnail: NDArray[np.uint8]) -> Hashes:
-    """Return the perceptual hashes of mirrored thumbnails, (N,), as the decode computes them."""
+def mirrored_hashes(thumbnail: NDArray[np.uint8], rows: Rows) -> Hashes:
+    """Return the perceptual hashes of some thumbnails, mirrored, as the decode computes them."""
     import scipy.fft
 
     found = [np.empty(0, np.uint64)]
-    for start in range(0, len(thumbnail), _MIRRORED):
-        flipped = thumbnail[start : start + _MIRRORED, :, ::-1].astype(np.float64)
+    for start in range(0, len(rows), _MIRRORED):
+        flipped = thumbnail[rows[start : start + _MIRRORED], :, ::-1].astype(np.float64)
         low = scipy.fft.dctn(flipped, type=2, axes=(1, 2))[:, :_SIDE, :_SIDE].round(3)
         low = low.reshape(len(low), -1)
         bits = np.packbits(low > np.median(low, axis=1, keepdims=True), axis=1)

@@ -66,9 +66,9 @@ def join(
     with Threads(threads) as at_once:
         if isinstance(components, str):
             components = basis(left.directions)
-        work = _Work(left, right, components, threshold, at_once)
+        work = _Work(left, right, components, threshold, cap, at_once)
         for part in at_once.map(work.strip, range(0, len(x), TILE[0])):
-            found.add(*part)
+            found.add(part.a, part.b, part.cosine, part.total)
     return found.joined()
 
 
@@ -76,9 +76,15 @@ class _Work:
     """What all strips of a join share."""
 
     def __init__(
-        self, x: Side, y: Side, components: Basis, threshold: float, at_once: Threads
+        self,
+        x: Side,
+        y: Side,
+        components: Basis,
+        threshold: float,
+        cap: int,
+        at_once: Threads,
     ) -> None:
-        self.x, self.y, self.threshold = x, y, threshold
+        self.x, self.y, self.threshold, self.cap = x, y, threshold, cap
         # The cosine is the product of directions but for their rounding.
         product = threshold - 2 * (x.off + y.off) - 1e-12
         for kind in kinds():
@@ -88,28 +94,29 @@ class _Work:
             )
             self.bound = product - reach(self.short_x, self.short_y)
             if kind == "float32" or self.bound > 2.0**-8:
+                self.kind = kind
                 break  # bfloat16 is compared by its bits, which are ordered above zero only
         self.least = np.float32(product - (x.vectors.shape[1] + 8) * ROUNDING)
 
-    def strip(self, start: int) -> tuple[Positions, Positions, NDArray[np.float64]]:
+    def strip(self, start: int) -> Joined:
         """Find the pairs of TILE[0] rows with all others."""
         rows = slice(start, min(start + TILE[0], len(self.x)))
-        found: list[Any] = []
+        found = Best(self.cap)  # where all rows are alike a strip alone has too many to hold
         waiting: list[Any] = []
         for a, b in self._candidates(rows):
             waiting.append((a, b))
             if sum(len(part) for part, _ in waiting) > WAITING:
-                found.append(self._verified(waiting))
+                found.add(*self._verified(waiting))
                 waiting = []
-        found.append(self._verified(waiting))
-        return tuple(np.concatenate(column) for column in zip(*found, strict=True))  # type: ignore[return-value]
+        found.add(*self._verified(waiting))
+        return found.joined()
 
     def _candidates(self, rows: slice) -> Iterator[tuple[Positions, Positions]]:
         import torch
 
-        scanned = scan.compiled_pairs()
         height, own = rows.stop - rows.start, self.y is self.x
         x, y = self.x.directions, self.y.directions
+        scanned = scan.compiled_pairs(self.kind)
         buffer = torch.empty(height * TILE[1], dtype=self.short_x.short.dtype)
         found = np.empty((2, height * TILE[1]), np.int32)
         padded = len(self.short_y.short)
@@ -156,9 +163,15 @@ class Best:
         self.cap, self.total, self.waiting = cap, 0, 0
         self.parts: list[tuple[Positions, Positions, NDArray[np.float64]]] = []
 
-    def add(self, a: Positions, b: Positions, cosine: NDArray[np.float64]) -> None:
-        """Take more pairs; prune when twice the cap is held."""
-        self.total += len(a)
+    def add(
+        self,
+        a: Positions,
+        b: Positions,
+        cosine: NDArray[np.float64],
+        total: int | None = None,
+    ) -> None:
+        """Take more pairs, the best of ``total``; prune when twice the cap is held."""
+        self.total += len(a) if total is None else total
         self.waiting += len(a)
         self.parts.append((a, b, cosine))
         if self.waiting > 2 * self.cap:

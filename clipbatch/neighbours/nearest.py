@@ -15,7 +15,6 @@ from clipbatch.neighbours.sketch import PAD, kinds, reach, sketch
 from clipbatch.neighbours.threads import Threads
 
 TILE: Final = (256, 1024)  # bounds of a tile: what a core's cache holds
-ROOM: Final = 4  # times k: candidates that a row holds before it keeps the k best
 
 
 @dataclass(frozen=True)
@@ -87,24 +86,23 @@ class _Work:
         import torch
 
         rows = slice(start, min(start + TILE[0], len(self.x)))
-        height, room = rows.stop - rows.start, ROOM * self.k + PAD
+        height = rows.stop - rows.start
+        short, coarse = self.short_x.short[rows], self.kind == "bfloat16"
         held = (
-            np.empty((height, room), np.int32),
-            np.empty((height, room), np.float32),
+            self.found.neighbour[rows],
+            self.found.cosine[rows],
             np.zeros(height, np.int64),
-            np.full(height, -np.inf, np.float32),
+            np.full(height, -(2**15), np.int16) if coarse else np.full(height, -np.inf, np.float32),
         )
-        take, finish = scan.compiled_nearest(self.kind)
+        take = scan.compiled_nearest(self.kind)
         x, y = self.x, self.y
         sides = (x.vectors[rows], x.lengths[rows], y.vectors, y.lengths, self.own[rows])
-        short = self.short_x.short[rows]
         buffer = torch.empty(height * TILE[1], dtype=short.dtype)
         for first in range(0, len(self.y), TILE[1]):
             columns = slice(first, min(first + TILE[1], len(self.short_y.short)))
             tile = buffer[: height * (columns.stop - first)].view(height, -1)
             torch.mm(short, self.short_y.short[columns].T, out=tile)
-            take(_grouped(tile), first, self.reach, sides, self.k, held)
-        finish(held, self.k, self.found.neighbour[rows], self.found.cosine[rows])
+            take(_grouped(tile), first, self.reach, sides, held, coarse)
 
 
 def _grouped(tile: Any) -> Any:

@@ -192,6 +192,15 @@ def test_the_cap_keeps_the_most_similar_pairs_exactly(max_pairs):
     assert any("max_pairs" in note for note in capped.notes)
 
 
+@pytest.mark.parametrize("n", [5, 6])
+def test_equal_contents_that_are_more_than_the_cap_but_not_twice_as_many(n):
+    """At the default cap these are 1,415 to 2,000 equal contents."""
+    contents, vectors = world(n=n, dim=8)
+    vectors[0][:] = vectors[0][0]
+    found = numbers(ask(contents, vectors, max_pairs=9))
+    assert found["near_pairs"] == 9
+
+
 def test_a_raised_threshold_lists_every_pair_above_it():
     """Where the sample errs on the low side, the list is shorter than the cap but complete."""
     contents, vectors = planted()
@@ -252,7 +261,13 @@ def test_blocks_shrink_until_they_fit_and_refuse_when_none_does():
 
 @pytest.mark.parametrize(
     "given",
-    [{"threshold": 0}, {"threshold": 1.1}, {"max_pairs": 0}, {"block_rows": 0}, {"memory_gb": 0}],
+    [
+        {"threshold": -0.1},
+        {"threshold": 1.1},
+        {"max_pairs": 0},
+        {"block_rows": 0},
+        {"memory_gb": 0},
+    ],
 )
 def test_impossible_parameters_are_refused(given):
     with pytest.raises(ConfigError, match=next(iter(given))):

@@ -1,5 +1,7 @@
 """Laws of the threshold join: it agrees with brute force, however the work is cut."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -158,3 +160,13 @@ def test_the_short_rows_leave_little_and_lose_nothing(kind):
     assert (bound >= exact).all()
     assert short.short.shape[1] == sketch.KEPT + 1
     assert (exact >= 0.95).mean() < (bound >= 0.95).mean() < 0.06
+
+
+def test_where_all_rows_are_alike_no_more_pairs_are_held_than_the_cap_asks():
+    x = np.ones((4000, 4), np.float32)
+    tracemalloc.start()
+    joined = join(x, None, 0.5, cap=100)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (joined.total, len(joined.a)) == (4000 * 3999 // 2, 100)
+    assert peak < 90e6  # the pairs of the first strip alone would take 86 MB, and as much to sort
