@@ -105,7 +105,8 @@ def choose(contents: Contents, near: Pairs, floor: float, verify: float) -> Choi
     uneven = pixels[near.a[rows]] != pixels[near.b[rows]]
     alike = near.cosine[rows][uneven & (correlation >= verify)]
     place = np.isin(near.a * n + near.b, (hashed.a * n + hashed.b)[told])
-    steps = np.arange(np.ceil(floor / STEP - 1e-9), round(1 / STEP))
+    first = int(np.ceil(floor / STEP - 1e-9))
+    steps: Floats = np.arange(first, round(1 / STEP), dtype=np.float64)
     found = [
         _reaching(cosines, steps * STEP)
         for cosines in (near.cosine[rows][uneven], alike, near.cosine[place])

@@ -13,7 +13,9 @@ from typing import Any
 @cache
 def compiled_pairs(kind: str) -> Any:
     """Return ``kernels.pairs`` for tiles of this kind."""
-    from numba import types as t
+    import numba
+
+    t: Any = numba.types
 
     from clipbatch.neighbours import kernels
 
@@ -29,7 +31,9 @@ def compiled_pairs(kind: str) -> Any:
 @cache
 def compiled_nearest(kind: str) -> Any:
     """Return ``kernels.nearest`` for tiles of this kind."""
-    from numba import types as t
+    import numba
+
+    t: Any = numba.types
 
     from clipbatch.neighbours import kernels
 
