@@ -7,10 +7,13 @@ exit codes are the real ones.
 import sys
 
 from clipbatch import cli
-from clipbatch.runtime import embed, measure, session
+from clipbatch.runtime import embed, measure, patience, session
+
+HERE = patience.Node("here", "127.0.0.1", cpus=1.0, gpus=0.0, memory=float("inf"))
+BATCH = 16  # pictures a forward pass; asking a worker for the best would start Ray
 
 
-def stream(blocks, function, settings, actor=None):
+def stream(blocks, function, settings, patience, actor=None):
     """Yield each block's answer, in order."""
     second = actor.cls(**actor.settings) if actor else lambda block: block
     return (second(function(block, **settings)) for block in blocks)
@@ -25,7 +28,10 @@ def units(self, analysis, todo):
 def without_ray(put=setattr):
     """Let this process compute by itself; ``put`` as a test's ``monkeypatch.setattr`` undoes it."""
     put(session.Session, "ensure", lambda self: None)
-    put(embed, "nodes", lambda: [(1.0, 0.0)])
+    for module in (embed, patience):
+        put(module, "live", lambda: [HERE])
+    put(embed, "nodes", lambda: [(HERE.cpus, HERE.gpus)])
+    put(embed, "_probe", lambda config, session, where: BATCH)
     put(embed, "stream", stream)
     put(measure._Units, "_run", units)
 
