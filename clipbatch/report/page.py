@@ -19,6 +19,8 @@ CELL: Final = 48  # characters
 PROSE: Final = 900
 PICTURES: Final = 1_400_000  # bytes of thumbnails in one page; the rest is counted
 
+DRIFT: Final = ("arrivals", "drift")  # analyses whose answer belongs on the first page
+
 _WORST: Final = (
     Status.FAIL,
     Status.ERROR,
@@ -75,6 +77,7 @@ def render(
             checks=[_check(check) for check in sorted(report.checks, key=_rank)],
             sections=sections,
             new=new,
+            moved=[(n, report.findings[n]) for n in DRIFT if n in report.findings],
             history=history.rows(report),
             left_out=pictures.refused,
             facts=facts,
@@ -131,10 +134,11 @@ def _summary(report: Report) -> str:
         f"{report.count(status)} {word}" for status, word in words.items() if report.count(status)
     ]
     missed = (Status.FAIL, Status.ERROR, Status.WARN)
-    if old := sum(check.as_before for check in report.checks if check.status in missed):
-        told.append(f"{old} of these as before")
+    old = sum(check.as_before for check in report.checks if check.status in missed)
     total = len(report.checks)
     checks = f"Of {total} check{'s' * (total != 1)}, {', '.join(told) or 'all passed'}."
+    if old:
+        checks += f" {old} of these {'is' if old == 1 else 'are'} as before."
     if not total:
         checks = "No checks were asked for."
     if report.verdict is Verdict.INCOMPLETE:
