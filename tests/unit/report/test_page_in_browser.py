@@ -26,6 +26,7 @@ def browser(tmp_path_factory):
         context = playwright.chromium.launch_persistent_context(
             tmp_path_factory.mktemp("profile"), executable_path=CHROMIUM, args=ARGUMENTS
         )
+        context.set_default_timeout(120_000)  # a busy machine is slow, not wrong
         yield context
         context.close()
 
