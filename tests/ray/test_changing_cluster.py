@@ -78,21 +78,14 @@ def test_a_run_waits_for_a_worker_goes_on_with_one_and_gives_up_without(nodes, t
     hopeless = Audit(nodes, tmp_path, 1)
     code, said = hopeless.end()
     assert code == 3, said
+    assert "24 opened" in said
     assert "no live node offers" in said
     assert "add such a node, then run the same command again" in said
     patient = Audit(nodes, tmp_path, 240)
     patient.hear("more for one")
     nodes.add("worker", 1)
     patient.hear("joined: 1 CPU")
-    metrics = {}
-    while patient.process.poll() is None:  # while it runs, as Prometheus does
-        metrics |= nodes.scrape()
-        time.sleep(0.2)
     code, said = patient.end()
     assert code == 0, said
-    for stage in ("24 listed", "24 opened", "24 decoded", "48 vectors", "48 rows merged"):
+    for stage in ("24 listed", "24 decoded", "48 vectors", "48 rows merged"):
         assert any(stage in line and "/s" in line for line in said.splitlines()), stage
-    counted = {name.removesuffix("_total"): value for name, value in metrics.items()}
-    assert counted["ray_clipbatch_pictures_decoded"] == 24
-    assert counted["ray_clipbatch_vectors_embedded"] == 48
-    assert counted["ray_clipbatch_rows_merged"] == 48
