@@ -135,7 +135,7 @@ def test_only_analyses_that_look_at_what_is_new_are_asked_again_for_it(sees):
     def prints(new):
         seen = replace(contents, new=new)
         return (
-            fingerprint.of_finding(analysis, seen, analysis.params(), ""),
+            fingerprint.of_finding(analysis, seen, analysis.params(), "", {}, ""),
             fingerprint.of_unit(analysis, unit, seen, analysis.params(), ""),
         )
 
