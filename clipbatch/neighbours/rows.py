@@ -42,7 +42,7 @@ class Side:
     """
 
     def __init__(self, vectors: NDArray[np.float32]) -> None:
-        self.vectors = vectors = np.ascontiguousarray(vectors)
+        self.vectors = vectors = np.ascontiguousarray(vectors, np.float32)
         self.lengths = lengths(vectors)
         self.off = float(np.abs(self.lengths - 1).max(initial=0.0))
         if self.off < AS_GIVEN:
