@@ -8,7 +8,6 @@ import pytest
 
 from clipbatch import cli
 from clipbatch.index import runs, table
-from clipbatch.runtime import embed, measure, session
 from tests import pictures, serial
 
 pytestmark = pytest.mark.e2e
@@ -21,10 +20,7 @@ SCHEMA = json.loads(
 @pytest.fixture
 def clipbatch(tmp_path, monkeypatch):
     """Return the command line over one database, without Ray; it returns (exit code, report)."""
-    monkeypatch.setattr(session.Session, "ensure", lambda _self: None)
-    monkeypatch.setattr(embed, "nodes", lambda: [(1.0, 0.0)])
-    monkeypatch.setattr(embed, "stream", serial.stream)
-    monkeypatch.setattr(measure._Units, "_run", serial.units)
+    serial.without_ray(monkeypatch.setattr)
     monkeypatch.setenv("CLIPBATCH_NOTIFY", f"tee {tmp_path / 'told.json'}")
     (tmp_path / "audit.toml").write_text(
         f"""
