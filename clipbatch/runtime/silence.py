@@ -1,16 +1,12 @@
 """Is it these pictures that cannot be read, or is their store down? Told by how many in a row."""
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
-from clipbatch.errors import Incomplete, Reason
+from clipbatch import storage
+from clipbatch.errors import Incomplete
 
 IN_A_ROW: Final = 16
-_DOWN: Final = re.compile(
-    r"could not be reached|did not answer|answered 5\d\d|Input/output error|Stale file handle"
-    r"|endpoint is not connected"
-)
 
 
 class Silence:
@@ -30,9 +26,7 @@ class Silence:
                 make every picture of the night a bad row.
         """
         for reason, message in answers:
-            late = reason == Reason.TIMED_OUT
-            down = reason == Reason.UNREADABLE and _DOWN.search(message or "")
-            self.count = self.count + 1 if late or down else 0
+            self.count = self.count + 1 if storage.is_down(reason, message) else 0
             if self.count >= IN_A_ROW:
                 raise Incomplete(
                     f"the place of the pictures does not answer: {self.count} in a row could not "

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO, Final, Literal, TypeVar
 
+from clipbatch.errors import Reason
 from clipbatch.storage import local, remote
 from clipbatch.storage.conditions import clock, create, delete, modified, probe, refuse_unwritable
 from clipbatch.storage.names import (
@@ -32,6 +33,7 @@ __all__ = [
     "decode_uri",
     "delete",
     "encode_uri",
+    "is_down",
     "is_remote",
     "join",
     "kind",
@@ -54,6 +56,18 @@ T = TypeVar("T")
 
 _TIMEOUT_S: Final = 30.0
 _AT_ONCE: Final = 16  # requests to a store; its answers take tens of milliseconds each
+
+
+def is_down(reason: str | None, message: str | None) -> bool:
+    """Tell whether a failed ``read`` was the store's or the disk's doing, and not the file's.
+
+    Args:
+        reason: of its BadImage, which travels between processes as two texts.
+        message: of the same.
+    """
+    if reason != Reason.UNREADABLE:
+        return reason == Reason.TIMED_OUT
+    return remote.is_down(message or "") or local.is_down(message or "")
 
 
 def kind(root: str, timeout_s: float = _TIMEOUT_S) -> Literal["file", "folder", "missing"]:

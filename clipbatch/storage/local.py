@@ -15,6 +15,9 @@ from urllib.parse import unquote
 from clipbatch.errors import BadImage, ConfigError, Reason, Refused, Transient
 from clipbatch.storage.names import Object, decode_uri, encode_uri, refuse_large, uri_text
 
+# What a disk or a network drive that is out of order answers, whatever it is asked for.
+_DOWN = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN)
+_CANNOT = "the file cannot be read: "
 _FOR_A_PERSON = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP)
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
@@ -270,7 +273,12 @@ def _bad(error: OSError | ValueError) -> BadImage:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return BadImage(Reason.VANISHED, "the file is gone since it was listed")
     detail = error.strerror if isinstance(error, OSError) else "the name holds a null byte"
-    return BadImage(Reason.UNREADABLE, f"the file cannot be read: {detail}")
+    return BadImage(Reason.UNREADABLE, f"{_CANNOT}{detail}")
+
+
+def is_down(message: str) -> bool:
+    """Tell whether a message of ``read`` says that the disk failed, whatever it was asked for."""
+    return message in {f"{_CANNOT}{os.strerror(number)}" for number in _DOWN}
 
 
 def _refusal(root: str, error: OSError) -> ConfigError | Transient:

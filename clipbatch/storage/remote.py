@@ -28,6 +28,8 @@ _ERRORS: Final = (BaseError, OSError, ValueError)
 _RETRIES: Final = 3
 _BUFFER: Final = 1 << 20  # bytes of one request where a container is scanned
 _PAGE: Final = 1000  # keys of one answer to a listing
+_ANSWERED: Final = "the store answered"
+_SILENT: Final = ("the store did not answer", "the store could not be reached")
 
 
 def kind(root: str, timeout_s: float) -> Literal["file", "folder", "missing"]:
@@ -205,8 +207,13 @@ def _answer(error: Exception) -> str:
     """Return what the store answered ("503 Service Unavailable"), never an address."""
     found = re.search(r"status code: (\d{3}(?: [A-Z][\w-]*)*)", str(error))
     if found:
-        return f"the store answered {found[1]}"
-    return "the store did not answer" if _is_late(error) else "the store could not be reached"
+        return f"{_ANSWERED} {found[1]}"
+    return _SILENT[0] if _is_late(error) else _SILENT[1]
+
+
+def is_down(message: str) -> bool:
+    """Tell whether a message of ``read`` says that the store failed, whatever it was asked for."""
+    return message.startswith((*_SILENT, f"{_ANSWERED} 5"))
 
 
 def _is_forbidden(error: Exception) -> bool:
