@@ -167,5 +167,5 @@ ANALYSIS: Final = Analysis(
     compute=compute,
     combine=combine,
     cost=cost,
-    sees_new=True,
+    reads_new=True,
 )

@@ -49,7 +49,7 @@ class Contents:
             so it is for ``plan``; what comes of it travels in a unit's arguments. Only for an
             analysis that ``reads_text``.
         new: (N,) bool, contents that no picture of the baseline run held; None where there is no
-            baseline, and for analyses that do not declare ``sees_new``.
+            baseline, and for analyses that do not declare ``reads_new``.
     """
 
     content_id: NDArray[np.str_]
@@ -247,7 +247,7 @@ class Analysis(Generic[P]):
             are answered first, also where the configuration does not ask for them.
         cost: (size, params) -> what it would take; None where nobody declared it.
         mends: whether it can start from its finding of an earlier night (``Contents.before``).
-        sees_new: whether it looks at ``Contents.new``; its findings are then reused only while the
+        reads_new: whether it looks at ``Contents.new``; its findings are then reused only while the
             same contents are new.
         reads_labels: whether ``compute`` looks at ``Inputs.label``; the units of all others are
             reused when pictures are relabelled.
@@ -265,7 +265,7 @@ class Analysis(Generic[P]):
     needs: tuple[str, ...] = ()
     cost: Callable[[Size, P], Cost] | None = None
     mends: bool = False
-    sees_new: bool = False
+    reads_new: bool = False
     reads_labels: bool = False
     reads_text: bool = False
 

@@ -45,7 +45,7 @@ def of_unit(
         _add(state, contents.variants[variant][unit.rows])
     if analysis.names_positions:
         _add(state, unit.rows)
-    if analysis.sees_new and contents.new is not None:
+    if analysis.reads_new and contents.new is not None:
         _add(state, contents.new[unit.rows])
     return state.hexdigest()
 
@@ -75,7 +75,7 @@ def of_finding(
     _add(state, contents.content_id, contents.label, contents.label_names, contents.split_names)
     _add(state, contents.image_uri, contents.image_content, contents.image_label)
     _add(state, contents.image_split)
-    if analysis.sees_new and contents.new is not None:
+    if analysis.reads_new and contents.new is not None:
         _add(state, contents.new)
     if analysis.reads_text:
         _add(state, _versions(TEXT_LIBRARIES))

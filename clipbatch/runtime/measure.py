@@ -89,7 +89,7 @@ def measure(config: Config, session: Session, run: Run) -> Measured:
             continue
         found_first = {name: measured.findings[name] for name in analysis.needs}
         before = _before(database, run, analysis.name, params) if analysis.mends else None
-        new = contents.new if analysis.sees_new else None
+        new = contents.new if analysis.reads_new else None
         text = _Text(config) if analysis.reads_text else None
         given = replace(contents, found=found_first, before=before, text=text, new=new)
         asked = _Asked(run.run_id, given, vectors, params, noise)

@@ -128,7 +128,7 @@ def test_new_is_what_no_usable_picture_of_the_baseline_held(db):
 @pytest.mark.parametrize("sees", [True, False])
 def test_only_analyses_that_look_at_what_is_new_are_asked_again_for_it(sees):
     contents, _ = world(n=12, dim=4, classes=2)
-    analysis = replace(ANALYSES[0], sees_new=sees)
+    analysis = replace(ANALYSES[0], reads_new=sees)
     unit = Unit("u", np.arange(6))
     fresh = [None, np.zeros(12, bool), np.arange(12) == 3, np.arange(12) == 9]
 
