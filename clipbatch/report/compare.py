@@ -12,7 +12,8 @@ from clipbatch.measure import store
 from clipbatch.measure.base import Finding
 from clipbatch.progress import say
 from clipbatch.report.model import News, Past
-from clipbatch.report.news import Night, Reject, tell
+from clipbatch.report.news import tell
+from clipbatch.report.night import Night, Reject
 
 NIGHTS: Final = 30  # of the history in a report
 _MARKS: Final = {"duplicates": "pairs", "labels": "suspect", "outliers": "outlier"}

@@ -6,15 +6,12 @@ name ``new.<name>``, a table, and pictures.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from clipbatch.measure.base import Contents, Evidence, Finding, Table
+from clipbatch.measure.base import Evidence, Table
 from clipbatch.report.model import News
+from clipbatch.report.night import Night, Pair, Sides
 
 ROWS: Final = 50  # of one table; the count tells of more
 SHOWN: Final = 12  # pictures of one answer
@@ -31,61 +28,13 @@ NAMES: Final = frozenset(
     }
 )
 
-Reject = tuple[str, str]  # uri, reason
-Rejects = tuple[Sequence[Reject], Sequence[Reject]]  # tonight, at the baseline
-
-
-@dataclass(frozen=True)
-class Night:
-    """One night, as far as it is compared.
-
-    Attributes:
-        contents: of the run.
-        findings: analysis -> its answer; one that is not there is not compared.
-        rejects: (uri, reason) of the pictures that could not be used.
-    """
-
-    contents: Contents
-    findings: Mapping[str, Finding]
-    rejects: Sequence[Reject]
-
-    def images(self) -> dict[str, str]:
-        """Return uri -> content id."""
-        ids = self.contents.content_id[self.contents.image_content].tolist()
-        return dict(zip(self.contents.image_uri.tolist(), ids, strict=True))
-
-    def sides(self, kind: str) -> dict[str, frozenset[str]]:
-        """Return content id -> the splits, or labels, of its images."""
-        codes, names = {
-            "splits": (self.contents.image_split, self.contents.split_names),
-            "labels": (self.contents.image_label, self.contents.label_names),
-        }[kind]
-        found: dict[str, set[str]] = {}
-        for content, code in zip(self.contents.image_content.tolist(), codes.tolist(), strict=True):
-            if code >= 0:
-                found.setdefault(str(self.contents.content_id[content]), set()).add(names[code])
-        return {content: frozenset(sides) for content, sides in found.items()}
-
-    def labels(self) -> dict[str, str]:
-        """Return content id -> the label that its images agree on."""
-        known = self.contents.label >= 0
-        names = [self.contents.label_names[code] for code in self.contents.label[known].tolist()]
-        return dict(zip(self.contents.content_id[known].tolist(), names, strict=True))
-
-    def flagged(self, analysis: str, array: str) -> NDArray[np.bool_] | None:
-        """Return (N,) what an analysis marked; None where it was not answered."""
-        finding = self.findings.get(analysis)
-        if finding is None or array not in finding.per_content:
-            return None
-        return np.asarray(finding.per_content[array] == 1, np.bool_)
-
 
 def tell(now: Night, then: Night) -> tuple[News, ...]:
     """Compare two nights; what neither night can answer is left out."""
     found = [
         *_copies(now, then),
-        *_crossing(now, then, "splits", "leaks"),
-        *_crossing(now, then, "labels", "label_conflicts"),
+        *_crossing(now, then, "leaks"),
+        *_crossing(now, then, "label_conflicts"),
         *_marked(now, then, "labels", "suspect", "suspects"),
         *_marked(now, then, "outliers", "outlier", "outliers"),
         *_rejects(now, then),
@@ -97,9 +46,9 @@ def tell(now: Night, then: Night) -> tuple[News, ...]:
 
 
 def _copies(now: Night, then: Night) -> Iterator[News]:
-    before = then.images()
+    before = then.images
     members: dict[str, list[str]] = {}
-    for uri, content in now.images().items():
+    for uri, content in now.images.items():
         members.setdefault(content, []).append(uri)
     rows, extra = [], 0
     for content, uris in members.items():
@@ -111,70 +60,60 @@ def _copies(now: Night, then: Night) -> Iterator[News]:
             rows.append((content, added[0], len(uris), len(old)))
     columns = ("new image", "images", "there before")
     yield _news("exact_copies", "New exact copies", extra, "images", columns, rows)
-    pairs = _pairs(now)
-    if pairs is None:
+    if now.pairs is None:
         return
-    old_ids = set(then.contents.content_id.tolist())
-    fresh_pairs = [p for p in pairs if p[0] not in old_ids or p[1] not in old_ids]
+    fresh_pairs = [p for p in now.pairs if not {p[0], p[1]} <= then.ids]
     yield _pair_news(now, "near_pairs", "New near duplicates", fresh_pairs)
-    came = set(now.contents.content_id.tolist()) - old_ids
+    came = now.ids - then.ids
     if len(came) >= LEAST:
         title = "Near duplicates, as a share of the contents that came in"
         like = {content for a, b, _ in fresh_pairs for content in (a, b)}
         yield News("near_share", title, len(came & like) / len(came))
 
 
-def _crossing(now: Night, then: Night, kind: str, name: str) -> Iterator[News]:
+def _crossing(now: Night, then: Night, name: str) -> Iterator[News]:
     """Contents, and near pairs, whose images lie on several sides and did not before."""
-    ours, theirs = now.sides(kind), then.sides(kind)
-    said = {"splits": "leaks", "labels": "label conflicts"}[kind]
+    kind = {"leaks": "splits", "label_conflicts": "labels"}[name]
+    ours, theirs = (n.splits if name == "leaks" else n.image_labels for n in (now, then))
+    said = name.replace("_", " ")
     rows = [
-        (content, _image(now, content), ", ".join(sorted(sides)))
+        (content, now.first[content], ", ".join(sorted(sides)))
         for content, sides in ours.items()
         if len(sides) > 1 and len(theirs.get(content, ())) < 2
     ]
     title = f"New {said} by exact copies"
     yield _news(f"exact_{name}", title, len(rows), "contents", ("image", kind), rows)
-    pairs = _pairs(now)
-    if pairs is None:
+    if now.pairs is None:
         return
-    nobody: frozenset[str] = frozenset()
-    old_ids = set(then.contents.content_id.tolist())
-
-    def crosses(sides: Mapping[str, frozenset[str]], a: str, b: str) -> bool:
-        one, other = sides.get(a, nobody), sides.get(b, nobody)
-        return bool(one and other) and len(one | other) > 1
-
     fresh = [
         (a, b, cosine)
-        for a, b, cosine in pairs
-        if crosses(ours, a, b) and not ({a, b} <= old_ids and crosses(theirs, a, b))
+        for a, b, cosine in now.pairs
+        if _crosses(ours, a, b) and not ({a, b} <= then.ids and _crosses(theirs, a, b))
     ]
     yield _pair_news(now, f"near_{name}", f"New {said} by near duplicates", fresh)
 
 
+def _crosses(sides: Sides, a: str, b: str) -> bool:
+    one, other = sides.get(a, frozenset()), sides.get(b, frozenset())
+    return bool(one and other) and len(one | other) > 1
+
+
 def _marked(now: Night, then: Night, analysis: str, array: str, name: str) -> Iterator[News]:
-    flags = now.flagged(analysis, array)
-    if flags is None:
+    marked = now.flagged(analysis, array)
+    if marked is None:
         return
-    labels, old_labels = now.labels(), then.labels()
-    before = then.flagged(analysis, array)
-    known = set(then.contents.content_id[before].tolist()) if before is not None else set()
+    known = set(then.flagged(analysis, array) or ())
+    # Under another label it is another suspicion.
+    other = {c for c in now.ids if now.labels.get(c) != then.labels.get(c)}
     rows = [
-        (content, _image(now, content), labels.get(content, ""))
-        for content in now.contents.content_id[flags].tolist()
-        # Under another label it is another suspicion.
-        if content not in known or labels.get(content) != old_labels.get(content)
+        (content, now.first[content], now.labels.get(content, ""))
+        for content in marked
+        if content not in known or content in other
     ]
     title = {"suspects": "New suspicious labels", "outliers": "New outliers"}[name]
     yield _news(name, title, len(rows), "contents", ("image", "label"), rows)
-    old_ids = set(then.contents.content_id.tolist())
-    asked = [
-        content
-        for content in now.contents.content_id.tolist()
-        if content not in old_ids or labels.get(content) != old_labels.get(content)
-    ]
-    among = len(set(asked) & {row[0] for row in rows})
+    asked = other | (now.ids - then.ids)
+    among = len(asked & {row[0] for row in rows})
     if len(asked) >= LEAST:
         title = f"{title} among what is new or relabelled, as a share"
         yield News(f"{name}_share", title, among / len(asked))
@@ -185,8 +124,8 @@ def _rejects(now: Night, then: Night) -> Iterator[News]:
     rows = [("", uri, reason) for uri, reason in now.rejects if uri not in known]
     title = "New pictures that cannot be used"
     yield _news("rejects", title, len(rows), "images", ("image", "reason"), rows)
-    seen = known | set(then.images())
-    arrived = len(rows) + sum(uri not in seen for uri in now.images())
+    seen = known | then.images.keys()
+    arrived = len(rows) + sum(uri not in seen for uri in now.images)
     if arrived >= LEAST:
         title = "New pictures that cannot be used, as a share of those that came in"
         yield News("rejects_share", title, len(rows) / arrived)
@@ -194,10 +133,10 @@ def _rejects(now: Night, then: Night) -> Iterator[News]:
 
 def _classes(now: Night, then: Night) -> Iterator[News]:
     """Classes that came, went, or hold more or fewer contents than chance would bring."""
-    ours, theirs = (_counts(night.labels()) for night in (now, then))
+    ours, theirs = (Counter(night.labels.values()) for night in (now, then))
     moved, gone, came = [], 0, 0
     for name in sorted({*ours, *theirs}):
-        count, before = ours.get(name, 0), theirs.get(name, 0)
+        count, before = ours[name], theirs[name]
         change = abs(count - before)
         came += before == 0
         gone += count == 0
@@ -212,8 +151,8 @@ def _classes(now: Night, then: Night) -> Iterator[News]:
 
 
 def _relabelled(now: Night, then: Night) -> Iterator[News]:
-    ours, theirs = now.labels(), then.labels()
-    sizes = _counts(theirs)
+    ours, theirs = now.labels, then.labels
+    sizes = Counter(theirs.values())
     flows: dict[tuple[str, str], list[str]] = {}
     for content, before in theirs.items():
         if (label := ours.get(content, before)) != before:
@@ -237,7 +176,7 @@ def _relabelled(now: Night, then: Night) -> Iterator[News]:
 
 
 def _gone(now: Night, then: Night) -> Iterator[News]:
-    before, there = then.images(), now.images()
+    before, there = then.images, now.images
     lost = Counter(content for uri, content in before.items() if uri not in there)
     # Under another name it is not gone: a folder that was renamed is no source gone missing.
     lost -= Counter(content for uri, content in there.items() if uri not in before)
@@ -248,25 +187,13 @@ def _gone(now: Night, then: Night) -> Iterator[News]:
         yield News("gone_share", title, gone / len(before))
 
 
-def _pairs(night: Night) -> list[tuple[str, str, float]] | None:
-    finding = night.findings.get("duplicates")
-    if finding is None or finding.pairs is None:
-        return None
-    ids, pairs = night.contents.content_id, finding.pairs
-    return list(
-        zip(ids[pairs.a].tolist(), ids[pairs.b].tolist(), pairs.cosine.tolist(), strict=True)
-    )
-
-
-def _pair_news(
-    night: Night, name: str, title: str, pairs: Sequence[tuple[str, str, float]]
-) -> News:
+def _pair_news(night: Night, name: str, title: str, pairs: Sequence[Pair]) -> News:
     order = sorted(pairs, key=lambda pair: (-pair[2], pair))
     first = order[:ROWS]
-    rows = [(_image(night, a), _image(night, b), round(cosine, 4)) for a, b, cosine in first]
+    rows = [(night.first[a], night.first[b], round(cosine, 4)) for a, b, cosine in first]
     table = Table(title, _columns(("image", "like", "cosine"), rows)) if rows else None
     evidence = tuple(
-        Evidence(f"cosine {cosine:.3f}", (a, b), (_image(night, a), _image(night, b)))
+        Evidence(f"cosine {cosine:.3f}", (a, b), (night.first[a], night.first[b]))
         for a, b, cosine in order[: SHOWN // 3]
     )
     return News(name, title, len(pairs), "pairs", table, evidence)
@@ -286,14 +213,3 @@ def _news(
 
 def _columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
     return {name: [row[i] for row in rows[:ROWS]] for i, name in enumerate(names)}
-
-
-def _counts(labels: Mapping[str, str]) -> dict[str, int]:
-    names, counts = np.unique(np.array(list(labels.values()), np.str_), return_counts=True)
-    return dict(zip(names.tolist(), counts.tolist(), strict=True))
-
-
-def _image(night: Night, content: str) -> str:
-    position = int(np.searchsorted(night.contents.content_id, content))
-    first = int(np.argmax(night.contents.image_content == position))
-    return str(night.contents.image_uri[first])

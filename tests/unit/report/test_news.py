@@ -1,12 +1,15 @@
 """What is new is told by name: the same counts of other things are news."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from clipbatch.measure.base import Contents, Finding, Pairs
-from clipbatch.report.news import NAMES, Night, tell
+from clipbatch.report.news import NAMES, tell
+from clipbatch.report.night import Night
 
 pytestmark = pytest.mark.quick
 
@@ -139,3 +142,9 @@ def test_an_analysis_that_was_not_asked_is_left_out():
     assert "suspects" not in names
     assert "near_pairs" not in names
     assert "exact_leaks" in names
+
+
+def test_the_guide_names_every_count_that_a_check_may_ask_for():
+    page = (Path(__file__).parents[3] / "docs" / "nightly.md").read_text()
+    told = next(line for line in page.splitlines() if line.startswith("`new.` has: "))
+    assert set(re.findall(r"`([a-z_]+)`", told.partition(". ")[0])) == NAMES
