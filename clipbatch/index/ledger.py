@@ -61,6 +61,25 @@ def unopened(database: str) -> Iterator[pa.Table]:
         yield from slices(db, "select * from rows order by uri")
 
 
+def gone(database: str, last: str) -> Iterator[list[str]]:
+    """Yield slices of the contents whose every image was gone when a run ended, in order.
+
+    Args:
+        database: folder or prefix.
+        last: run_id.
+    """
+    columns = ["content_id", "status", "gone_run"]
+    rows = table.batches(database, schema.CATALOG, columns, where="content_id is not null")
+    with connection() as db:
+        db.register("rows", rows)
+        query = (
+            f"select content_id from rows group by content_id having bool_and(status = "
+            f"'{schema.GONE}' and gone_run is not null and gone_run <= $last) order by content_id"
+        )
+        for part in slices(db, query, {"last": last}):
+            yield part.column("content_id").to_pylist()
+
+
 def update(database: str, rows: pa.Table, when: str, conflict_retries: int = 30) -> None:
     """Change some columns of catalog rows, those that still are as ``when`` says.
 

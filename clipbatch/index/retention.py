@@ -8,12 +8,13 @@ that did, and whatever belongs to another encoder.
 """
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from clipbatch import schema
 from clipbatch.config import IndexConfig
-from clipbatch.index import baseline, runs, table
+from clipbatch.index import baseline, ledger, runs, table
 from clipbatch.index.runs import Run
 
 _AT_ONCE: Final = 500  # names in one condition
@@ -90,25 +91,20 @@ def _gone(database: str, run: Run, last: str) -> Iterator[str]:
 
     Kept runs read the versions that their tags name, which still hold those rows.
     """
-    columns = ["content_id", "status", "gone_run"]
-    there: set[str] = set()
-    gone: set[str] = set()
-    for batch in table.batches(database, schema.CATALOG, columns, where="content_id is not null"):
-        for row in batch.to_pylist():
-            old = row["status"] == schema.GONE and (row["gone_run"] or "~") <= last
-            (gone if old else there).add(row["content_id"])
     keys: dict[str, tuple[str, ...]] = dict.fromkeys(run.vectors_tables().values(), ("content_id",))
     keys[schema.neighbours_table(run.encoder)] = ("content_id",)
     keys[schema.pairs_table(run.encoder)] = ("content_a", "content_b")
-    for name, key_columns in keys.items():
-        if not table.exists(database, name):
-            continue
-        counts = [_delete(database, name, key, gone - there) for key in key_columns]
-        if count := sum(counts):
+    deleted: Counter[str] = Counter()
+    for part in ledger.gone(database, last):
+        for name, key_columns in keys.items():
+            if table.exists(database, name):
+                deleted[name] += sum(_delete(database, name, key, part) for key in key_columns)
+    for name, count in deleted.items():
+        if count:
             yield f"{name}: {count} rows of pictures that are gone"
 
 
-def _delete(database: str, name: str, key: str, values: set[str], where: str = "") -> int:
+def _delete(database: str, name: str, key: str, values: Iterable[str], where: str = "") -> int:
     """Delete rows by key, where there are any; returns how many."""
     count = 0
     ordered = sorted(values)
