@@ -33,14 +33,16 @@ def build(config: Config, run: Run) -> ExitCode:
     findings, failed = _answers(database, run)
     baseline.refuse_other(config, run)
     before, pinned = baseline.chosen(database, run)
-    checks_asked = gate.merged_checks(config.report.checks)
+    asked = gate.merged_checks(config.report.checks)
     news = compare.news(config, run, findings, before) if before else None
+    earlier = _earlier(database, before, asked)
+    reference = earlier if pinned == before else _earlier(database, pinned, asked)
     report = gate.judge(
         _record(config, run),
         gate.Facts(findings=findings, counts=run.counts, failed=failed, news=news),
-        checks_asked,
-        _earlier(database, before, checks_asked),
-        _earlier(database, pinned, checks_asked),
+        asked,
+        earlier,
+        reference,
         incomplete=bool(run.counts.get("pending")),
     )
     report = replace(report, history=compare.history(database, run))
@@ -59,9 +61,11 @@ def _earlier(database: str, run: Run | None, checks: Mapping[str, Check]) -> ver
     if run is None:
         return versus.NOBODY
     accepted = run.run_id in baseline.acceptances(database)
-    facts = gate.Facts(
-        findings=compare.findings(database, run.fingerprints), counts=run.counts, failed={}
-    )
+    # What it was asked itself stands in its checks; findings are read for what is asked since.
+    told = {check["number"] for check in run.checks if check.get("value") is not None}
+    since = {c.value.partition(".")[0] for c in checks.values() if c.value not in told}
+    wanted = {name: key for name, key in run.fingerprints.items() if name in since}
+    facts = gate.Facts(findings=compare.findings(database, wanted), counts=run.counts)
     return gate.earlier(run.run_id, checks, facts, accepted=accepted, results=run.checks)
 
 
