@@ -7,7 +7,8 @@ exit codes are the real ones.
 import sys
 
 from clipbatch import cli
-from clipbatch.runtime import embed, measure, patience, session
+from clipbatch.runtime import attempt, embed, patience, session
+from clipbatch.runtime import units as running
 
 HERE = patience.Node("here", "127.0.0.1", cpus=1.0, gpus=0.0, memory=float("inf"))
 BATCH = 16  # pictures a forward pass; asking a worker for the best would start Ray
@@ -22,7 +23,7 @@ def stream(blocks, function, settings, patience, actor=None):
 def units(self, analysis, todo):
     """Yield each unit's answer, in order."""
     for unit in todo:
-        yield (unit, *measure.compute_unit(*self._arguments(analysis, unit)))
+        yield (unit, *running.compute_unit(*self._arguments(analysis, unit)))
 
 
 def without_ray(put=setattr):
@@ -32,8 +33,8 @@ def without_ray(put=setattr):
         put(module, "live", lambda: [HERE])
     put(embed, "nodes", lambda: [(HERE.cpus, HERE.gpus)])
     put(embed, "_probe", lambda config, session, where: BATCH)
-    put(embed, "stream", stream)
-    put(measure._Units, "_run", units)
+    put(attempt, "stream", stream)
+    put(running.Units, "_run", units)
 
 
 def main(arguments):

@@ -19,9 +19,9 @@ from clipbatch.plan.listing import look
 from clipbatch.plan.plan import GROWTH, Plan
 from clipbatch.progress import say
 from clipbatch.runtime.actor import Embedder
+from clipbatch.runtime.attempt import BLOCK
 from clipbatch.runtime.collect import name_contents
 from clipbatch.runtime.decode import decode_block
-from clipbatch.runtime.embed import BLOCK
 from clipbatch.runtime.measure import chosen
 from clipbatch.runtime.placement import MOST_PER_NODE, Placement, place
 from clipbatch.runtime.session import Session, memory, nodes

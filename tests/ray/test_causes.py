@@ -3,7 +3,7 @@
 import pytest
 
 from clipbatch.errors import Incomplete
-from clipbatch.runtime import embed, isolate
+from clipbatch.runtime import attempt, embed, isolate
 from clipbatch.runtime.actor import Embedder
 from tests import groceries
 from tests.ray import world
@@ -31,8 +31,8 @@ class Raises(Embedder):
 )
 def test_an_encoder_that_fails_is_no_pictures_fault(tmp_path, monkeypatch, encoder, told):
     groceries.folder(tmp_path / "pictures", 12)
-    monkeypatch.setattr(embed, "Embedder", encoder)
+    monkeypatch.setattr(attempt, "Embedder", encoder)
     monkeypatch.setattr(isolate, "STARTS", 2)
-    monkeypatch.setattr(embed._Work, "_fewer", lambda *_: pytest.fail("pictures are suspected"))
+    monkeypatch.setattr(embed.Work, "_fewer", lambda *_: pytest.fail("pictures are suspected"))
     with pytest.raises(Incomplete, match=told):
         world.audit(world.load(tmp_path))

@@ -111,14 +111,14 @@ def test_bad_pictures_are_rows_with_reasons_and_stop_nothing(root):
 
 def test_nothing_is_tagged_while_a_vector_is_missing(root, monkeypatch):
     config = world.load(root, "embed.levels=[]")
-    work = embed._Work.merge
+    work = embed.Work.merge
 
     def lossy(self, name, rows, *, update):
         if name.startswith("vectors__"):
             rows = rows.slice(1)
         return work(self, name, rows, update=update)
 
-    monkeypatch.setattr(embed._Work, "merge", lossy)
+    monkeypatch.setattr(embed.Work, "merge", lossy)
     with pytest.raises(Incomplete, match="passes"):
         world.audit(world.load(root, "embed.levels=[]", "embed.max_passes=2"))
     assert history(config.index.database) == []

@@ -8,7 +8,7 @@ import time
 import pytest
 from PIL import Image
 
-from clipbatch.runtime import decode, embed, limits
+from clipbatch.runtime import attempt, decode, embed, limits
 from clipbatch.runtime.actor import Embedder
 from tests import groceries
 from tests.ray import world
@@ -60,8 +60,8 @@ class DeadlyEmbedder(Embedder):
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    monkeypatch.setattr(embed, "decode_block", _deadly_block)
-    monkeypatch.setattr(embed, "Embedder", DeadlyEmbedder)
+    monkeypatch.setattr(attempt, "decode_block", _deadly_block)
+    monkeypatch.setattr(attempt, "Embedder", DeadlyEmbedder)
     groceries.folder(tmp_path / "pictures", MATES)
     return tmp_path
 
@@ -75,8 +75,8 @@ def _add_deadly(folder, *deaths):
 @pytest.mark.timeout(600)
 def test_pictures_that_kill_are_bad_rows_and_their_mates_keep_their_bits(root, monkeypatch):
     passes = []
-    one_pass = embed._Work.one_pass
-    monkeypatch.setattr(embed._Work, "one_pass", lambda self: passes.append(1) or one_pass(self))
+    one_pass = embed.Work.one_pass
+    monkeypatch.setattr(embed.Work, "one_pass", lambda self: passes.append(1) or one_pass(self))
     plain = world.load(root, "embed.levels=[1.0]")
     world.audit(plain)
     undisturbed = world.vectors(plain)

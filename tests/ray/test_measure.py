@@ -9,6 +9,7 @@ from clipbatch.errors import UnitFailed
 from clipbatch.index import read, runs
 from clipbatch.measure import ANALYSES, serial, store
 from clipbatch.runtime import measure as measuring
+from clipbatch.runtime import units as running
 from clipbatch.runtime.session import Session
 from tests import groceries
 from tests.ray import world
@@ -61,7 +62,7 @@ def test_finished_units_are_kept_when_measuring_breaks_off(embedded, monkeypatch
     )
     parameters = fresh.measure.parameters | tree
     assert parameters[name] == config.measure.parameters[name]
-    save, saved = measuring._save, []
+    save, saved = running.save, []
 
     def breaking(database, rows):
         save(database, rows)
@@ -69,14 +70,14 @@ def test_finished_units_are_kept_when_measuring_breaks_off(embedded, monkeypatch
         if len(saved) > 3:
             raise UnitFailed("the power went")
 
-    monkeypatch.setattr(measuring, "_save", breaking)
-    monkeypatch.setattr(measuring, "SAVE_S", 0.0)
+    monkeypatch.setattr(running, "save", breaking)
+    monkeypatch.setattr(running, "SAVE_S", 0.0)
     monkeypatch.setattr(measuring.fingerprint, "_start", _another_start)
     with Session() as session:
         broken = measuring.measure(fresh, session, run)
     assert broken.failed["angles"].startswith("failed: the power went")
     kept = len(set(saved))
-    monkeypatch.setattr(measuring, "_save", save)
+    monkeypatch.setattr(running, "save", save)
     with Session() as session:
         whole = measuring.measure(fresh, session, run)
     assert whole.failed == {}
@@ -89,27 +90,27 @@ def test_a_failing_unit_drops_none_of_its_neighbours(embedded, monkeypatch):
     fresh = world.load(_root(config), "measure.analyses=['homology']", "embed.levels=[0.5]")
     start = functools.partial(_another_start, word="failing")
     monkeypatch.setattr(measuring.fingerprint, "_start", start)
-    compute, asked = measuring.compute_unit, []
+    compute, asked = running.compute_unit, []
 
     def failing(name, unit, *rest):
         if unit.key == "whole;repeats=0-0":
             raise ValueError("this one")
         return compute(name, unit, *rest)
 
-    monkeypatch.setattr(measuring, "compute_unit", failing)
+    monkeypatch.setattr(running, "compute_unit", failing)
     with Session() as session:
         broken = measuring.measure(fresh, session, run)
     assert "unit whole;repeats=0-0" in broken.failed["homology"]
     assert "ValueError: this one" in broken.failed["homology"]
 
-    run_units = measuring._Units._run
+    run_units = running.Units._run
 
     def remembering(self, analysis, units):
         asked.extend(unit.key for unit in units)
         return run_units(self, analysis, units)
 
-    monkeypatch.setattr(measuring, "compute_unit", compute)
-    monkeypatch.setattr(measuring._Units, "_run", remembering)
+    monkeypatch.setattr(running, "compute_unit", compute)
+    monkeypatch.setattr(running.Units, "_run", remembering)
     with Session() as session:
         whole = measuring.measure(fresh, session, run)
     assert whole.failed == {}

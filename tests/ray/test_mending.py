@@ -5,7 +5,7 @@ import pytest
 from clipbatch.index import read, runs
 from clipbatch.measure import serial, store
 from clipbatch.measure.neighbours import ANALYSIS
-from clipbatch.runtime import measure as measuring
+from clipbatch.runtime import units as running
 from tests import groceries
 from tests.ray import world
 
@@ -21,13 +21,13 @@ def test_the_second_night_mends_and_finds_what_computing_anew_finds(tmp_path, mo
         path.unlink()
     groceries.folder(folder, 4, start=60)
     asked = []
-    run_units = measuring._Units._run
+    run_units = running.Units._run
 
     def recording(self, analysis, units):
         asked.extend(unit.key for unit in units)
         return run_units(self, analysis, units)
 
-    monkeypatch.setattr(measuring._Units, "_run", recording)
+    monkeypatch.setattr(running.Units, "_run", recording)
     world.audit(config)
     assert any(key.startswith("nearest=anew") for key in asked)
     assert any(key.startswith("pairs=new") for key in asked)
@@ -38,5 +38,5 @@ def test_the_second_night_mends_and_finds_what_computing_anew_finds(tmp_path, mo
     params = config.measure.parameters["neighbours"]
     anew = serial.run(ANALYSIS, contents, {0: reader.read(0)}, params)
     key = run.fingerprints["neighbours"]
-    stored = measuring._load(config.index.database, [key])[key, ""]
+    stored = running.load(config.index.database, [key])[key, ""]
     assert stored == store.finding_to_bytes(anew)

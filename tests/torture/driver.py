@@ -14,9 +14,9 @@ from tests.torture.points import Kill, Log, Points, install
 
 # Small collections shall have many commits: blocks of 8 pictures, and no waiting for more.
 SMALL: dict[str, dict[str, Any]] = {
-    "clipbatch.runtime.embed": {"BLOCK": 8},
+    "clipbatch.runtime.attempt": {"BLOCK": 8},
     "clipbatch.runtime.collect": {"BLOCK": 8, "FLUSH_S": 0.0},
-    "clipbatch.runtime.measure": {"SAVE_S": 0.0},
+    "clipbatch.runtime.units": {"SAVE_S": 0.0},
 }
 
 
@@ -42,7 +42,7 @@ def main() -> int:
             replace(module, name, value)
     if given.few >= 0:
         replace("clipbatch.runtime.collect", "FEW", given.few)
-    replace("clipbatch.runtime.embed", "Embedder", bound(given.log, given.pause_s))
+    replace("clipbatch.runtime.attempt", "Embedder", bound(given.log, given.pause_s))
     log = Log(given.log)
     install(Points(Kill(given.die, given.nth, given.after_ms), log))
     from clipbatch import cli

@@ -10,7 +10,7 @@ from clipbatch import schema
 from clipbatch.errors import BadImage, Reason
 from clipbatch.index import changes, founding, ledger, table
 from clipbatch.index.wanted import SETTLED_WHEN
-from clipbatch.runtime import collect, embed
+from clipbatch.runtime import attempt, collect
 from tests.ray import world
 from tests.unit.index.test_ledger import catalog, contents, db, listed, wanted
 from tests.unit.index.test_table import vectors
@@ -168,9 +168,9 @@ def test_a_failed_read_says_nothing_of_a_picture_that_changed_meanwhile(decided)
     listing(db, "r2", {"uri": "x", "stamp": "t"})
     rows = pa.Table.from_pylist(
         [{"uri": "x", "content_id": ID, "status": "bad", "reason": "vanished", "attempts": 1}],
-        schema=embed.UNREAD_ROWS,
+        schema=attempt.UNREAD_ROWS,
     )
-    ledger.update(db, rows, embed.UNREAD_WHEN)
+    ledger.update(db, rows, attempt.UNREAD_WHEN)
     assert (row(db)["status"], row(db)["reason"], row(db)["stamp"]) == ("pending", None, "t")
 
 

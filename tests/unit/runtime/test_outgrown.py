@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from clipbatch.config import EmbedConfig
-from clipbatch.runtime import embed
+from clipbatch.runtime import attempt as attempts
 from clipbatch.runtime.placement import place
 
 pytestmark = pytest.mark.quick
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.quick
 @pytest.fixture
 def attempt(monkeypatch):
     """An attempt on one node of two CPUs, an hour of work ahead, half a minute after its start."""
-    found = object.__new__(embed._Attempt)
+    found = object.__new__(attempts.Attempt)
     found.nodes = [(2.0, 0.0)]
     found.work = SimpleNamespace(
         progress=SimpleNamespace(total=40_000, done=4_000, rate=10.0),
@@ -22,8 +22,8 @@ def attempt(monkeypatch):
         place=lambda threads: place(EmbedConfig(), found.nodes, threads),
     )
     found.now, found.counted = 30.0, 0.0
-    monkeypatch.setattr(embed.time, "monotonic", lambda: found.now)
-    monkeypatch.setattr(embed, "say", lambda *_: None)
+    monkeypatch.setattr(attempts.time, "monotonic", lambda: found.now)
+    monkeypatch.setattr(attempts, "say", lambda *_: None)
     return found
 
 
