@@ -10,7 +10,7 @@ from clipbatch.config import Check, Config
 from clipbatch.errors import ConfigError, ExitCode
 from clipbatch.index import baseline, runs
 from clipbatch.index.runs import Run
-from clipbatch.report import calibration, gate
+from clipbatch.report import calibration, declared
 from clipbatch.text import one_line
 
 _SIDES: Final = {"==": "<=", "!=": ""}  # what a threshold can be learnt for; counts are not below 0
@@ -42,9 +42,10 @@ def history(config: Config, given: argparse.Namespace) -> int:
     from clipbatch.questions import write
 
     accepted = baseline.acceptances(config.index.database)
-    known = {c["name"] for run in _nights(config) for c in run.checks}
+    nights = list(_nights(config))
+    known = {c["name"] for run in nights for c in run.checks}
     if given.check and given.check not in known:
-        raise ConfigError(gate.nearest(given.check, known))
+        raise ConfigError(declared.nearest(given.check, known))
     header = ["run", "verdict", "check", "status", "value", "threshold", "baseline", "reference"]
     rows = (
         (
@@ -57,7 +58,7 @@ def history(config: Config, given: argparse.Namespace) -> int:
             check.get("baseline"),
             check.get("reference"),
         )
-        for run in _nights(config)
+        for run in nights
         for check in run.checks
         if given.check in ("", check["name"])
     )
@@ -75,7 +76,7 @@ def calibrate(config: Config, given: argparse.Namespace) -> int:
     ]
     if not 0 < given.rate < 0.5:
         raise ConfigError(f"--rate: got {given.rate}, expected a number between 0 and 0.5")
-    checks = gate.merged_checks(config.report.checks)
+    checks = declared.merged_checks(config.report.checks)
     sys.stdout.write("\n".join(_learnt(checks, nights, given.rate)) + "\n")
     return int(ExitCode.PASSED)
 

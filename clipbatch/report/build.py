@@ -16,7 +16,7 @@ from clipbatch.index import baseline, ledger, runs, table
 from clipbatch.index.runs import Run
 from clipbatch.measure.base import Finding
 from clipbatch.progress import say
-from clipbatch.report import audit, compare, gate, junit, notify, page, versus
+from clipbatch.report import audit, compare, declared, gate, junit, notify, numbers, page, versus
 from clipbatch.report.model import SKIPPED, Report, RunRecord
 from clipbatch.report.thumbnails import thumbnail
 
@@ -33,13 +33,13 @@ def build(config: Config, run: Run) -> ExitCode:
     findings, failed = _answers(database, run)
     baseline.refuse_other(config, run)
     before, pinned = baseline.chosen(database, run)
-    asked = gate.merged_checks(config.report.checks)
+    asked = declared.merged_checks(config.report.checks)
     news = compare.news(config, run, findings, before) if before else None
     earlier = _earlier(database, before, asked)
     reference = earlier if pinned == before else _earlier(database, pinned, asked)
     report = gate.judge(
         _record(config, run),
-        gate.Facts(findings=findings, counts=run.counts, failed=failed, news=news),
+        numbers.Facts(findings=findings, counts=run.counts, failed=failed, news=news),
         asked,
         earlier,
         reference,
@@ -65,7 +65,7 @@ def _earlier(database: str, run: Run | None, checks: Mapping[str, Check]) -> ver
     told = {check["number"] for check in run.checks if check.get("value") is not None}
     since = {c.value.partition(".")[0] for c in checks.values() if c.value not in told}
     wanted = {name: key for name, key in run.fingerprints.items() if name in since}
-    facts = gate.Facts(findings=compare.findings(database, wanted), counts=run.counts)
+    facts = numbers.Facts(findings=compare.findings(database, wanted), counts=run.counts)
     return gate.earlier(run.run_id, checks, facts, accepted=accepted, results=run.checks)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from clipbatch.errors import ContractBroken
 from clipbatch.measure.base import Evidence, Finding, Table
-from clipbatch.report import facts, gate, history
+from clipbatch.report import declared, facts, history
 from clipbatch.report.model import SKIPPED, CheckResult, News, Report, Status, Verdict
 from clipbatch.report.text import FULL, number, shorten, signed, wants
 from clipbatch.text import visible
@@ -186,7 +186,7 @@ def _section(report: Report, name: str, pictures: _Pictures, evidence: int) -> d
         "reason": reason,
         "finding": report.findings.get(name),
         "skipped": reason.startswith(SKIPPED),
-        "query": gate.evidence(name, report.run.encoder),
+        "query": declared.evidence(name, report.run.encoder),
     }
     if name in report.failed:
         section["finding"] = None

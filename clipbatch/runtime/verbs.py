@@ -14,7 +14,7 @@ from clipbatch.index.runs import Run
 from clipbatch.measure import ANALYSES
 from clipbatch.plan import store as plans
 from clipbatch.progress import duration, say
-from clipbatch.report import build, gate, notify
+from clipbatch.report import build, declared, notify
 from clipbatch.runtime.collect import collect
 from clipbatch.runtime.embed import embed
 from clipbatch.runtime.measure import measure
@@ -71,7 +71,7 @@ def _check_before_work(config: Config) -> None:
             "or set collect.source in the configuration"
         )
     storage.refuse_unwritable(config.report.folder)
-    gate.refuse_unknown(config.report.checks, [analysis.name for analysis in ANALYSES])
+    declared.refuse_unknown(config.report.checks, [analysis.name for analysis in ANALYSES])
 
 
 def _collect(config: Config, means: _Means, run_id: str) -> ExitCode:

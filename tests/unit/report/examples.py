@@ -11,7 +11,7 @@ import numpy as np
 
 from clipbatch.config import Check, Config
 from clipbatch.measure.base import Evidence, Figure, Finding, Number, Table
-from clipbatch.report import gate
+from clipbatch.report import declared, gate, numbers
 from clipbatch.report.model import News, Past, Report, RunRecord
 from clipbatch.report.thumbnails import thumbnail
 from clipbatch.report.versus import Earlier
@@ -438,7 +438,7 @@ def history(checks, nights=6):
 
 def report(names=CLASSES, failed=None, given=None, **run) -> Report:
     """A whole report; ``names`` may be hostile."""
-    checks = gate.merged_checks(
+    checks = declared.merged_checks(
         {
             "exact_duplicates": Check("duplicates.exact_extra_images", "<=", 661, "warn"),
             "agreement": Check("clusters.ami", ">=", 0.75, "fail"),
@@ -452,7 +452,7 @@ def report(names=CLASSES, failed=None, given=None, **run) -> Report:
     record = run_record(**run)
     judged = gate.judge(
         record,
-        gate.Facts(findings(names), record.counts, failed or {}, news=news(names)),
+        numbers.Facts(findings(names), record.counts, failed or {}, news=news(names)),
         checks,
         Earlier(
             "20261120T020301Z-91bc",

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipbatch.measure.base import Finding, Number, Table
-from clipbatch.report import audit, gate
+from clipbatch.report import audit, declared, gate, numbers
 from clipbatch.report.model import RunRecord
 from tests.unit.report import examples
 
@@ -41,7 +41,7 @@ def test_the_schema_is_a_schema():
         examples.report(names=examples.HOSTILE[:14]),
         examples.report(failed={"topics": "skipped: none"}, given={}),
         examples.report(failed={"topics": "failed: memory"}, started=None, finished=None),
-        gate.judge(RunRecord("r"), gate.Facts(), gate.merged_checks({})),
+        gate.judge(RunRecord("r"), numbers.Facts(), declared.merged_checks({})),
     ],
     ids=["example", "hostile", "skipped", "failed", "empty"],
 )
@@ -94,7 +94,7 @@ def test_whatever_a_run_holds_is_strict_json(counts, text, value):
         notes=(text,),
     )
     run = RunRecord("r", source=text, config={text: value})
-    report = gate.judge(run, gate.Facts({"a": finding}, counts), gate.merged_checks({}))
+    report = gate.judge(run, numbers.Facts({"a": finding}, counts), declared.merged_checks({}))
     VALIDATOR.validate(parsed(report))
 
 

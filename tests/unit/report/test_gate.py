@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from clipbatch.config import Check
 from clipbatch.errors import ConfigError, ExitCode, Reason
 from clipbatch.measure.base import Finding, Number
-from clipbatch.report import audit, gate
+from clipbatch.report import audit, declared, gate, numbers
 from clipbatch.report.model import EXIT_CODES, RunRecord, Status, Verdict
 from clipbatch.report.versus import Earlier
 from tests.unit.report import examples
@@ -23,7 +23,7 @@ OPERATORS = {
 }  # fmt: skip
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 NUMBERS = FINITE | st.integers(-3, 3)
-FACTS = gate.Facts(
+FACTS = numbers.Facts(
     findings={
         "clusters": Finding(
             "h",
@@ -47,7 +47,7 @@ def one(value, op="<=", threshold=1.0, severity="fail", facts=FACTS, baseline=No
 
 @given(NUMBERS, st.sampled_from(sorted(OPERATORS)), NUMBERS, st.sampled_from(["fail", "warn"]))
 def test_a_check_is_its_relation(value, op, threshold, severity):
-    facts = gate.Facts({"a": Finding("h", (Number("n", value),))})
+    facts = numbers.Facts({"a": Finding("h", (Number("n", value),))})
     result = one("a.n", op, float(threshold), severity, facts)
     held = OPERATORS[op](value, threshold)
     assert result.status == ("pass" if held else severity)
@@ -86,7 +86,7 @@ def test_a_threshold_that_is_not_finite_is_an_error_and_strict_json(threshold):
 
 
 def test_a_share_without_images_is_skipped():
-    result = one("collection.bad_share", facts=gate.Facts(counts={"images": 0, "bad": 0}))
+    result = one("collection.bad_share", facts=numbers.Facts(counts={"images": 0, "bad": 0}))
     assert result.status == "skipped"
 
 
@@ -105,12 +105,12 @@ def test_the_baseline_gives_the_change():
 def test_the_baseline_is_read_from_an_earlier_report():
     earlier = [audit.check_to_json(check) for check in examples.report().checks]
     checks = {"k": Check("clusters.ami", ">=", 0.5), "m": Check("clusters.amii", ">=", 0.5)}
-    facts = gate.Facts(examples.report().findings, {})
+    facts = numbers.Facts(examples.report().findings, {})
     before = gate.earlier("r", checks, facts, results=json.loads(json.dumps(earlier)))
     results = gate.evaluate(checks, facts, before)
     assert [result.delta for result in results] == [0.0, None]
     # What retention took away is read from the checks of that night.
-    assert gate.earlier("r", checks, gate.Facts(), results=earlier).values.keys() == {
+    assert gate.earlier("r", checks, numbers.Facts(), results=earlier).values.keys() == {
         check["number"] for check in earlier if check["value"] is not None
     }
 
@@ -146,13 +146,13 @@ def test_exit_codes_are_the_designs():
     [({}, "passed"), ({"a": "skipped: no labels"}, "passed"), ({"a": "failed: x"}, "incomplete")],
 )
 def test_a_failed_analysis_leaves_the_run_incomplete(failed, verdict):
-    report = gate.judge(RunRecord("r"), gate.Facts(failed=failed), {})
+    report = gate.judge(RunRecord("r"), numbers.Facts(failed=failed), {})
     assert report.verdict == verdict
 
 
 def test_the_defaults_hold_over_the_example():
-    results = {c.name: c for c in examples.report(given=gate.merged_checks({})).checks}
-    assert results.keys() == gate.default_checks().keys()
+    results = {c.name: c for c in examples.report(given=declared.merged_checks({})).checks}
+    assert results.keys() == declared.default_checks().keys()
     assert results["bad_images"].status == "pass"
     assert results["exact_duplicates"].status == "fail"
     assert results["near_leaks"].status == "warn"
@@ -164,23 +164,23 @@ def test_given_checks_join_override_and_switch_off():
         "mine": Check("clusters.ami", ">=", 0.5),
         "bad_images": Check("collection.bad", "<=", 7, "warn"),
     }
-    merged = gate.merged_checks(given)
+    merged = declared.merged_checks(given)
     assert merged["mine"] == given["mine"]
     assert merged["bad_images"].threshold == 7
-    assert merged.keys() == gate.default_checks().keys() | {"mine"}
+    assert merged.keys() == declared.default_checks().keys() | {"mine"}
     off = Check("collection.bad", "<=", 7, "off")
-    assert "bad_images" not in gate.merged_checks({"bad_images": off})
+    assert "bad_images" not in declared.merged_checks({"bad_images": off})
 
 
 @pytest.mark.parametrize("value", ["clusters", "clusters.", "clutsers.ami", ""])
 def test_a_check_of_nothing_is_refused_before_any_work(value):
     with pytest.raises(ConfigError, match=r"report\.checks\.mine\.value"):
-        gate.refuse_unknown({"mine": Check(value, "<=", 1)}, ["clusters"])
+        declared.refuse_unknown({"mine": Check(value, "<=", 1)}, ["clusters"])
 
 
 def test_known_checks_are_not_refused():
-    checks = gate.merged_checks({"mine": Check("clusters.ami", ">=", 0.5)})
-    gate.refuse_unknown(checks, ["clusters"])
+    checks = declared.merged_checks({"mine": Check("clusters.ami", ">=", 0.5)})
+    declared.refuse_unknown(checks, ["clusters"])
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_known_checks_are_not_refused():
     ],
 )
 def test_every_number_has_a_query_for_its_evidence(number, query):
-    found = gate.evidence(number, "slug")
+    found = declared.evidence(number, "slug")
     assert query in found
     assert "{" not in found
 
@@ -204,5 +204,5 @@ def test_the_queries_run(tmp_path):
     lancedb = pytest.importorskip("lancedb")
     db = lancedb.connect(tmp_path)
     db.create_table("catalog", [{"uri": "a", "status": "ok"}, {"uri": "b", "status": "gone"}])
-    assert eval(gate.evidence("collection.gone"), {"db": db})["uri"].to_pylist() == ["b"]
-    assert len(eval(gate.evidence("collection.images"), {"db": db})) == 2
+    assert eval(declared.evidence("collection.gone"), {"db": db})["uri"].to_pylist() == ["b"]
+    assert len(eval(declared.evidence("collection.images"), {"db": db})) == 2

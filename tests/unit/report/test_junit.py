@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clipbatch.config import Check
 from clipbatch.measure.base import Finding, Number
-from clipbatch.report import gate, junit
+from clipbatch.report import gate, junit, numbers
 from clipbatch.report.model import RunRecord, Status
 from tests.unit.report import examples
 
@@ -84,7 +84,9 @@ def test_failed_and_skipped_analyses_and_an_incomplete_run_are_told():
 def test_hostile_text_never_breaks_the_file(name, number, reason):
     checks = {name: Check(number, "<=", 1), "a": Check(f"a.{number}", "<=", 1)}
     finding = Finding("h", (Number(number, None, note=reason), Number("x", 2.0, reason)))
-    report = gate.judge(RunRecord("r"), gate.Facts({"a": finding}, failed={name: reason}), checks)
+    report = gate.judge(
+        RunRecord("r"), numbers.Facts({"a": finding}, failed={name: reason}), checks
+    )
     holds(parsed(report))
 
 

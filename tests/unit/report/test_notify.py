@@ -9,7 +9,7 @@ import pytest
 
 from clipbatch.config import Check
 from clipbatch.errors import ConfigError
-from clipbatch.report import gate, notify
+from clipbatch.report import gate, notify, numbers
 from clipbatch.report.model import RunRecord
 from tests.unit.report import examples
 
@@ -92,7 +92,7 @@ def test_a_command_reads_it_and_its_failure_changes_nothing(tmp_path, monkeypatc
 @pytest.mark.parametrize("text", ["<!channel> @here", "[x](http://evil.example)", "*b* `c` ~d~"])
 def test_no_text_of_others_is_markup_in_a_chat(text):
     checks = {text: Check("collection.bad", "==", 0)}
-    facts = gate.Facts(counts={"bad": 1, "images": 2})
+    facts = numbers.Facts(counts={"bad": 1, "images": 2})
     told = notify.verdict(gate.judge(RunRecord("r"), facts, checks))
     trouble = notify.trouble(ConfigError(f"{text}: no such folder"), 2)
     for message in (told["text"], told["checks"][0]["name"], trouble["text"]):

@@ -10,7 +10,7 @@ import pytest
 
 from clipbatch.config import Check
 from clipbatch.measure.base import Evidence, Figure, Finding, Number, Table
-from clipbatch.report import gate, page, svg
+from clipbatch.report import gate, numbers, page, svg
 from clipbatch.report.model import RunRecord
 from clipbatch.report.versus import Earlier
 from clipbatch.text import visible
@@ -149,7 +149,7 @@ def everywhere(text):
         versions={text: text}, tables={text: 1},
     )  # fmt: skip
     counts = {text: text, "rejects": {text: 1}, "seconds": {text: 1.0}, "rates": {text: 1.0}}
-    facts = gate.Facts({name: finding}, counts, {f"{name} ": text})
+    facts = numbers.Facts({name: finding}, counts, {f"{name} ": text})
     checks = {text: Check(f"{name}.{text}", "<=", 0), "other": Check(text, "<=", 0)}
     return gate.judge(run, facts, checks, Earlier(text))
 
@@ -183,7 +183,7 @@ def test_a_long_text_is_cut_and_kept_in_full_as_a_tooltip(thumbnails):
 
 def test_a_figure_that_cannot_be_drawn_is_told_and_the_rest_shown():
     finding = Finding("the headline", (), figures=(Figure("pie", "p", {}),))
-    text = Reader(page.render(gate.judge(RunRecord("r"), gate.Facts({"a": finding}), {}))).text
+    text = Reader(page.render(gate.judge(RunRecord("r"), numbers.Facts({"a": finding}), {}))).text
     assert "This figure could not be drawn" in text
     assert "the headline" in text
 
@@ -192,7 +192,7 @@ def test_a_page_full_of_pictures_stays_small_and_says_what_is_left_out():
     big = b"\xff\xd8" + bytes(100_000)
     ids = tuple(map(examples.content_id, range(30)))
     finding = Finding("h", (), evidence=(Evidence("g", ids),))
-    report = gate.judge(RunRecord("r"), gate.Facts({"a": finding}), {})
+    report = gate.judge(RunRecord("r"), numbers.Facts({"a": finding}), {})
     data = page.render(report, dict.fromkeys(ids, big))
     assert len(data) < 3_000_000
     shown = data.count(b"<img")
@@ -203,7 +203,7 @@ def test_a_page_full_of_pictures_stays_small_and_says_what_is_left_out():
 def test_what_is_no_jpeg_is_not_shown():
     ids = tuple(map(examples.content_id, range(2)))
     finding = Finding("h", (), evidence=(Evidence("g", ids),))
-    report = gate.judge(RunRecord("r"), gate.Facts({"a": finding}), {})
+    report = gate.judge(RunRecord("r"), numbers.Facts({"a": finding}), {})
     data = page.render(report, {ids[0]: b"<svg onload=alert(1)>"})
     assert b"<img" not in data
     assert Reader(data).text.count("no thumbnail") == 2
@@ -211,13 +211,13 @@ def test_what_is_no_jpeg_is_not_shown():
 
 def test_long_tables_are_folded_and_cut_with_a_count():
     finding = Finding("h", (), tables=(Table("t", {"n": list(range(500))}),))
-    data = page.render(gate.judge(RunRecord("r"), gate.Facts({"a": finding}), {}))
+    data = page.render(gate.judge(RunRecord("r"), numbers.Facts({"a": finding}), {}))
     assert "300 more rows" in Reader(data).text
     assert b"<details><summary>" in data
 
 
 def test_an_empty_report_is_still_a_page():
-    text = Reader(page.render(gate.judge(RunRecord("r"), gate.Facts(), {}))).text
+    text = Reader(page.render(gate.judge(RunRecord("r"), numbers.Facts(), {}))).text
     assert "Passed" in text
     assert "No checks were asked for" in text
 
@@ -226,13 +226,13 @@ def test_a_quiet_night_says_so(example):
     counts = examples.counts() | dict.fromkeys(
         ("new", "changed", "renamed", "relabelled", "gone", "opened", "decoded", "embedded_rows"), 0
     )
-    report = gate.judge(RunRecord("r"), gate.Facts(counts=counts), {})
+    report = gate.judge(RunRecord("r"), numbers.Facts(counts=counts), {})
     assert "Nothing changed since the last run" in Reader(page.render(report)).text
     assert "Nothing changed" not in Reader(example).text
 
 
 def test_an_incomplete_run_says_how_to_go_on():
-    report = gate.judge(RunRecord("r"), gate.Facts(failed={"topics": "failed: memory"}), {})
+    report = gate.judge(RunRecord("r"), numbers.Facts(failed={"topics": "failed: memory"}), {})
     text = Reader(page.render(report)).text
     assert "Incomplete" in text
     assert "run the same command again" in text

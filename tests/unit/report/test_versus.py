@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipbatch.config import Check
-from clipbatch.report import gate, versus
+from clipbatch.report import gate, numbers, versus
 from clipbatch.report.model import News, Verdict
 from clipbatch.report.versus import Earlier
 
@@ -16,7 +16,7 @@ NUMBERS = st.integers(-50, 50)
 
 
 def one(value, check, baseline=versus.NOBODY, reference=versus.NOBODY):
-    facts = gate.Facts(counts={"bad": value, "images": 100})
+    facts = numbers.Facts(counts={"bad": value, "images": 100})
     (result,) = gate.evaluate({"bad": check}, facts, baseline, reference)
     return result
 
@@ -72,7 +72,7 @@ def test_a_slow_drift_hides_from_yesterday_and_not_from_the_reference():
     def night(value, before):
         check = {"since": Check(NUMBER, "<=", 3, against="baseline")}
         check |= {"pinned": Check(NUMBER, "<=", 3, against="reference")}
-        facts = gate.Facts(counts={"bad": value, "images": 100})
+        facts = numbers.Facts(counts={"bad": value, "images": 100})
         found = gate.evaluate(
             check, facts, Earlier("r", {NUMBER: before}), Earlier("r0", {NUMBER: 0})
         )
@@ -87,7 +87,7 @@ def test_a_slow_drift_hides_from_yesterday_and_not_from_the_reference():
 def test_what_is_new_is_never_known_nor_as_before():
     """Another leak than the accepted one, and as many of them."""
     checks = {"leaks": Check("new.exact_leaks", "==", 0)}
-    facts = gate.Facts(news=(News("exact_leaks", "Leaks", 1, "contents"),))
+    facts = numbers.Facts(news=(News("exact_leaks", "Leaks", 1, "contents"),))
     then = Earlier("r", {"new.exact_leaks": 1}, accepted=True, missed={"leaks": "new.exact_leaks"})
     (result,) = gate.evaluate(checks, facts, then, then)
     assert (result.status, result.as_before) == ("fail", False)
@@ -95,8 +95,8 @@ def test_what_is_new_is_never_known_nor_as_before():
 
 def test_without_a_baseline_nothing_is_new_and_a_wrong_name_is_an_error():
     checks = {"a": Check("new.exact_leaks", "==", 0), "b": Check("new.exact_leeks", "==", 0)}
-    assert [r.status for r in gate.evaluate(checks, gate.Facts())] == ["skipped", "skipped"]
-    right, wrong = gate.evaluate(checks, gate.Facts(news=()))
+    assert [r.status for r in gate.evaluate(checks, numbers.Facts())] == ["skipped", "skipped"]
+    right, wrong = gate.evaluate(checks, numbers.Facts(news=()))
     assert (right.status, wrong.status) == ("skipped", "error")
     assert "exact_leaks" in wrong.reason
 
