@@ -64,43 +64,48 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in (VERBS | QUESTIONS).items():
         command = commands.add_parser(name, help=text, description=text)
-        if name in ("collect", "embed", "audit", "doctor", "plan"):
-            command.add_argument(
-                "source", nargs="?", help="folder, .tar, .parquet or .csv; local or s3://"
-            )
-        if name == "show":
-            command.add_argument("analysis", help="its name, e.g. duplicates")
-        if name == "accept":
-            command.add_argument("accepted", metavar="RUN", help="`clipbatch runs` lists them")
-            command.add_argument("--note", default="", help="why; kept with the acceptance")
-        if name == "history":
-            command.add_argument("check", nargs="?", default="", help="only this one")
-        if name == "calibrate":
-            command.add_argument(
-                "--rate",
-                type=float,
-                default=0.01,
-                help="false alarms a night and check that are aimed at (default: %(default)s)",
-            )
-            command.add_argument(
-                "--all", action="store_true", help="learn from nights that failed as well"
-            )
-        command.add_argument("--config", type=Path, metavar="TOML", help="one table per verb")
-        command.add_argument("--db", metavar="URI", help="the LanceDB database (index.database)")
-        command.add_argument(
-            "--set",
-            action="append",
-            default=[],
-            metavar="TABLE.KEY=VALUE",
-            help="override one value of the configuration; may be repeated",
-        )
-        if name in ("report", "audit", "doctor"):
-            command.add_argument("--out", metavar="DIR", help="for the report (report.folder)")
-        if name in ("doctor", "plan"):
-            command.add_argument("--json", action="store_true", help="print JSON")
-        if name in ("measure", "report", "rejects", "show"):
-            command.add_argument("--run", default="", metavar="RUN", help="default: the latest")
+        _options(command, name)
     return top
+
+
+def _options(command: argparse.ArgumentParser, name: str) -> None:
+    """Give a command its own options, and those that all have."""
+    if name in ("collect", "embed", "audit", "doctor", "plan"):
+        command.add_argument(
+            "source", nargs="?", help="folder, .tar, .parquet or .csv; local or s3://"
+        )
+    if name == "show":
+        command.add_argument("analysis", help="its name, e.g. duplicates")
+    if name == "accept":
+        command.add_argument("accepted", metavar="RUN", help="`clipbatch runs` lists them")
+        command.add_argument("--note", default="", help="why; kept with the acceptance")
+    if name == "history":
+        command.add_argument("check", nargs="?", default="", help="only this one")
+    if name == "calibrate":
+        command.add_argument(
+            "--rate",
+            type=float,
+            default=0.01,
+            help="false alarms a night and check that are aimed at (default: %(default)s)",
+        )
+        command.add_argument(
+            "--all", action="store_true", help="learn from nights that failed as well"
+        )
+    command.add_argument("--config", type=Path, metavar="TOML", help="one table per verb")
+    command.add_argument("--db", metavar="URI", help="the LanceDB database (index.database)")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="TABLE.KEY=VALUE",
+        help="override one value of the configuration; may be repeated",
+    )
+    if name in ("report", "audit", "doctor"):
+        command.add_argument("--out", metavar="DIR", help="for the report (report.folder)")
+    if name in ("doctor", "plan"):
+        command.add_argument("--json", action="store_true", help="print JSON")
+    if name in ("measure", "report", "rejects", "show"):
+        command.add_argument("--run", default="", metavar="RUN", help="default: the latest")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
