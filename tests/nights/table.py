@@ -44,9 +44,10 @@ def summary(nights: Sequence[Night]) -> str:
     found, wrong = sum(n.right for n in faults), sum(not n.right for n in calm)
     quiet = [night for night in rest if night.kind == QUIET]
     percent = [night for night in rest if "1 %: " in night.what and "undone" not in night.what]
-    failed = sum(night.code == 1 for night in faults)
+    failed = sum(night.code == 1 and night.right for night in faults)
     warned = sum(bool(night.alarms) for night in calm if night.right)
-    how = f"{failed} of them by a night that failed, the others by a new warning"
+    by_warning = "" if failed == found else f", {found - failed} by a new warning"
+    how = f"{failed} of them by a night that failed{by_warning}"
     lines = [
         f"- **{found} of {len(faults)} faults found** ({_between(found, len(faults))}), {how}.",
         f"- **{wrong} of {len(calm)} other nights false alarms** ({_between(wrong, len(calm))}).",
