@@ -67,7 +67,7 @@ torture: setup ## kill drivers, workers and nodes for about 15 minutes; fails wh
 
 .PHONY: nights
 nights: setup ## thirty nights with ten planted faults: which are found, at what cost (docs/nights.md)
-	$(BIN)/python -m tests.nights --out docs/nights.md $(ARGS)
+	$(BIN)/python -m tests.nights --docs docs $(ARGS)
 
 .PHONY: test-gpu
 test-gpu: setup ## what needs an accelerator

@@ -8,13 +8,12 @@ The rival: FAISS IndexFlatIP.range_search, all rows against all rows, float32. T
 one after the other in one run; above --rival-rows queries the rival is measured on that many and
 extrapolated, which is exact in its operations (every query meets every row).
 
-The vectors: features of real pictures by the offline encoder (EfficientNet-Lite0, 1280 numbers,
-none negative): the Grocery Store pictures, those of every --pictures folder, and the first
---cifar-rows training pictures of CIFAR-10. Beyond what there are: a copy of a picture drawn at
-random is its features plus 0.5 to 1 times, at random, what a real edit did to the features of some
-other picture (JPEG at quality 30, half size, two crops), relative to their lengths, cut at zero.
-All are brought to 512 numbers by the leading singular vectors of the real ones, to length 1, and
-shuffled.
+The vectors: those of real pictures by the default encoder (offline-lite, 768 numbers): the Grocery
+Store pictures, those of every --pictures folder, and the first --cifar-rows training pictures of
+CIFAR-10. Beyond what there are: a copy of a picture drawn at random is its vector plus 0.5 to 1
+times, at random, what a real edit did to the vector of some other picture (JPEG at quality 30, half
+size, two crops). All are brought to 512 numbers by the leading singular vectors of the real ones,
+to length 1, and shuffled.
 """
 
 import argparse
@@ -127,7 +126,7 @@ def vectors(features, edits, n: int) -> np.ndarray:
         count = min(20_000, n - start)
         moved = edits[rng.integers(0, len(edits), count)]
         moved = moved * rng.uniform(0.5, 1, (count, 1)).astype(np.float32)
-        copies = np.maximum(chosen[rng.integers(0, len(chosen), count)] + moved, 0)
+        copies = chosen[rng.integers(0, len(chosen), count)] + moved
         found[start : start + count] = unit(unit(copies) @ leading)
     return found[rng.permutation(n)]
 

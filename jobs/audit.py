@@ -1,7 +1,7 @@
 """audit: see `clipbatch audit --help`.
 
 python jobs/audit.py --config jobs/configs/groceries.toml
-ray job submit --working-dir . -- python jobs/audit.py --config jobs/configs/groceries.toml
+ray job submit --working-dir jobs -- python audit.py --config configs/groceries.toml
 """
 
 import sys

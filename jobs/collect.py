@@ -1,7 +1,7 @@
 """collect: see `clipbatch collect --help`.
 
 python jobs/collect.py --config jobs/configs/groceries.toml
-ray job submit --working-dir . -- python jobs/collect.py --config jobs/configs/groceries.toml
+ray job submit --working-dir jobs -- python collect.py --config configs/groceries.toml
 """
 
 import sys

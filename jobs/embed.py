@@ -1,7 +1,7 @@
 """embed: see `clipbatch embed --help`.
 
 python jobs/embed.py --config jobs/configs/groceries.toml
-ray job submit --working-dir . -- python jobs/embed.py --config jobs/configs/groceries.toml
+ray job submit --working-dir jobs -- python embed.py --config configs/groceries.toml
 """
 
 import sys

@@ -1,7 +1,7 @@
 """index: see `clipbatch index --help`.
 
 python jobs/index.py --config jobs/configs/groceries.toml
-ray job submit --working-dir . -- python jobs/index.py --config jobs/configs/groceries.toml
+ray job submit --working-dir jobs -- python index.py --config configs/groceries.toml
 """
 
 import sys

@@ -1,7 +1,7 @@
 """measure: see `clipbatch measure --help`.
 
 python jobs/measure.py --config jobs/configs/groceries.toml
-ray job submit --working-dir . -- python jobs/measure.py --config jobs/configs/groceries.toml
+ray job submit --working-dir jobs -- python measure.py --config configs/groceries.toml
 """
 
 import sys

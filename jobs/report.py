@@ -1,7 +1,7 @@
 """report: see `clipbatch report --help`.
 
 python jobs/report.py --config jobs/configs/groceries.toml
-ray job submit --working-dir . -- python jobs/report.py --config jobs/configs/groceries.toml
+ray job submit --working-dir jobs -- python report.py --config configs/groceries.toml
 """
 
 import sys

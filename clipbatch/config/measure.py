@@ -1,7 +1,7 @@
 """[measure]: which analyses, with which parameters."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from clipbatch.build import build, refuse, unknown
@@ -43,4 +43,9 @@ def _split_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
         if name in names and not isinstance(given, Mapping):
             raise refuse(f"measure.{name}", given, "a table")
     tables = {n: build(a.params, values.get(n, {}), f"measure.{n}.") for n, a in names.items()}
+    asked = [a for n, a in names.items() if n in (plain.get("analyses") or names)]
+    wanted = max((a.graph(tables[a.name]) for a in asked if a.graph), default=0)
+    graph = tables["neighbours"]
+    if "k" not in values.get("neighbours", {}) and graph.k < wanted:
+        tables["neighbours"] = replace(graph, k=wanted)
     return plain | {"parameters": tables}

@@ -252,6 +252,7 @@ class Analysis(Generic[P]):
         reads_labels: whether ``compute`` looks at ``Inputs.label``; the units of all others are
             reused when pictures are relabelled.
         reads_text: whether ``plan`` calls ``Contents.text``.
+        graph: params -> how many neighbours of each content it wants of the shared graph.
     """
 
     name: str
@@ -268,6 +269,7 @@ class Analysis(Generic[P]):
     reads_new: bool = False
     reads_labels: bool = False
     reads_text: bool = False
+    graph: Callable[[P], int] | None = None
 
 
 def check_vectors(vectors: NDArray[np.float32]) -> None:

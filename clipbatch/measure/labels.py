@@ -99,4 +99,5 @@ ANALYSIS: Final = Analysis(
     needs_labels=True,
     needs=(nearest.GRAPH, "duplicates"),
     cost=cost,
+    graph=lambda params: params.neighbours,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any, Final
 
@@ -59,6 +60,11 @@ def tsne(graph: Graph, start: NDArray[np.float64], perplexity: float, seed: int)
         n_jobs=1,
     )
     return np.asarray(model.fit_transform(_sparse(graph)), np.float32)
+
+
+def asked(perplexity: float) -> int:
+    """Return how many neighbours a perplexity takes: 91 for 30."""
+    return math.ceil(3 * perplexity) + 1
 
 
 def perplexity_for(graph: Graph, wanted: float) -> float:

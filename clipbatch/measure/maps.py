@@ -1,7 +1,7 @@
 """What does the collection look like on a map, and how far can the map be trusted?
 
 t-SNE and UMAP lay out the shared neighbour graph in two and three dimensions; no distance is
-computed again. A further map shows some contents, clean and at every noise level, together.
+computed again. Further maps show some contents, clean and at every noise level, together.
 """
 
 from dataclasses import dataclass
@@ -107,8 +107,14 @@ def plan(contents: Contents, params: MapsParams) -> list[Unit]:
     ]
     noisy = noisy_rows(contents, params)
     if len(noisy) >= LEAST:
-        units.append(Unit(NOISE, noisy, tuple(sorted(contents.variants))))
+        variants = tuple(sorted(contents.variants))
+        units += [Unit(f"{NOISE};{m};{d}", noisy, variants) for m, d in noise_maps(params)]
     return units
+
+
+def noise_maps(params: MapsParams) -> list[tuple[str, int]]:
+    """Return the (method, dims) of the maps of noise levels, drawn however large a collection."""
+    return [(method, dims) for method in params.methods for dims in params.dims]
 
 
 def noisy_rows(contents: Contents, params: MapsParams) -> NDArray[np.int64]:
@@ -130,7 +136,7 @@ def compute(inputs: Inputs, unit: Unit, params: MapsParams) -> Result:
     for vectors in inputs.vectors.values():
         check_vectors(vectors)
     with repeats.one_thread():
-        if unit.key == NOISE:
+        if unit.key.startswith(NOISE):
             return _noise_map(inputs, unit, params)
         method, _, dims = unit.key.partition(";")
         graph = layout.graph_of(unit.arguments["neighbour"], unit.arguments["cosine"])
@@ -143,10 +149,12 @@ def _noise_map(inputs: Inputs, unit: Unit, params: MapsParams) -> Result:
     unit_vectors = directions(vectors)
     cosine = unit_vectors @ unit_vectors.T
     np.fill_diagonal(cosine, -np.inf)
-    k = min(params.nearest, len(vectors) - 1)
+    _, method, dims = unit.key.split(";")
+    wanted = layout.asked(params.perplexity) if method == "tsne" else params.nearest
+    k = min(wanted, len(vectors) - 1)
     order = np.argsort(-cosine, axis=1, kind="stable")[:, :k].astype(np.int32)
     graph = layout.graph_of(order, np.take_along_axis(cosine, order, axis=1))
-    coordinates = _laid("umap", 2, graph, vectors, params, inputs.seed)
+    coordinates = _laid(method, int(dims), graph, vectors, params, inputs.seed)
     return _judged(inputs, order, vectors, coordinates, params)
 
 
@@ -200,8 +208,9 @@ def cost(size: Size, params: MapsParams) -> Cost:
     """Return what the maps take; fitted on 600 to 5,000 contents."""
     n = size.contents
     k = min(NEIGHBOURS, max(n - 1, 0))
+    noisy = min(n, params.noise_sample) * (size.noisy + 1) if size.noisy else 0
     seconds = len(params.dims) * sum(
-        min(n, limit) * {"umap": 2e-3, "tsne": 8e-3}[method]
+        (min(n, limit) + noisy) * {"umap": 2e-3, "tsne": 8e-3}[method]
         for method, limit in (("umap", params.umap_rows), ("tsne", params.tsne_rows))
         if method in params.methods
     )
@@ -217,11 +226,12 @@ def combine(contents: Contents, results: Results, params: MapsParams) -> Finding
 
 ANALYSIS: Final = Analysis(
     name="maps",
-    version=1,
+    version=2,
     params=MapsParams,
     plan=plan,
     compute=compute,
     combine=combine,
     needs=("neighbours", "clusters"),
     cost=cost,
+    graph=lambda params: layout.asked(params.perplexity),
 )

@@ -37,7 +37,7 @@ def finding(
         params: of the analysis.
         noisy: contents on the map of noise levels.
     """
-    from clipbatch.measure.maps import NOISE, drawn, placed
+    from clipbatch.measure.maps import NOISE, drawn, noise_maps, placed
 
     rows = placed(contents)
     laid = {
@@ -46,9 +46,14 @@ def finding(
     }
     numbers = [n for name, one in laid.items() for n in _numbers(contents, name, one)]
     figures = [f for name, one in laid.items() for f in _figures(contents, name, one, params)]
-    if NOISE in maps:
-        numbers += _numbers(contents, NOISE, maps[NOISE])
-        figures.append(_noise(contents, maps[NOISE], noisy))
+    noise = {
+        f"{method}_{dims}": maps[key]
+        for method, dims in noise_maps(params)
+        if (key := f"{NOISE};{method};{dims}") in maps
+    }
+    for name, one in noise.items():
+        numbers += _numbers(contents, f"{NOISE}_{name}", one)
+        figures.append(_noise(contents, name, one, noisy))
     if not numbers:
         why = f"there are {len(contents)} contents; see the limits of measure.maps"
         numbers = [Number("maps", None, "maps", note=why)]
@@ -59,7 +64,8 @@ def finding(
         tables=(_table(laid),) if laid else (),
         figures=tuple(figures),
         notes=tuple(_notes(contents, params, laid)),
-        per_content={name: one["coordinates"] for name, one in laid.items()},
+        per_content={name: one["coordinates"] for name, one in laid.items()}
+        | {f"{NOISE}_{name}": _by_variant(contents, noisy, one) for name, one in noise.items()},
     )
 
 
@@ -68,6 +74,14 @@ def _spread_out(contents: Contents, rows: NDArray[np.int64], one: Result) -> Res
     spots = np.full((len(contents), one["coordinates"].shape[1]), np.nan, np.float32)
     spots[rows] = one["coordinates"]
     return {**one, "coordinates": spots}
+
+
+def _by_variant(contents: Contents, rows: NDArray[np.int64], one: Result) -> NDArray[np.float32]:
+    """Give every content a place for each variant, (N, variants, dims); NaN where it has none."""
+    laid = one["coordinates"].reshape(-1, len(rows), one["coordinates"].shape[1])
+    spots = np.full((len(contents), laid.shape[0], laid.shape[2]), np.nan, np.float32)
+    spots[rows] = laid.transpose(1, 0, 2)
+    return spots
 
 
 def _numbers(contents: Contents, name: str, one: Result) -> list[Number]:
@@ -122,18 +136,15 @@ def _figures(contents: Contents, name: str, one: Result, params: "MapsParams") -
     views = {"class": _classes(contents, params), "split": _splits(contents)}
     cluster = contents.found["clusters"].per_content["cluster"]
     views["cluster"] = np.array([f"cluster {c}" if c >= 0 else "" for c in cluster.tolist()])
-    if spots.shape[1] == 3:  # one view by class, from two sides: more would show nothing new
-        by_class = views["class"]
-        sides = ((0, 1, "front"), (2, 1, "side"))
-        return [
-            _scatter(f"{_title(name)}, from the {side}, by class", one, shown, (x, y), by_class)
-            for x, y, side in sides
-        ]
-    return [
+    found = [
         _scatter(f"{_title(name)}, by {view}", one, shown, (0, 1), groups)
         for view, groups in views.items()
         if len(np.unique(groups[groups != ""])) > 1
     ]
+    if spots.shape[1] == 3:
+        side = f"{_title(name)}, from the side, by class"
+        found.append(_scatter(side, one, shown, (2, 1), views["class"]))
+    return found
 
 
 def _scatter(
@@ -169,11 +180,11 @@ def _splits(contents: Contents) -> NDArray[np.str_]:
     return np.array([" and ".join(sorted(names)) for names in found] or [""], dtype=np.str_)
 
 
-def _noise(contents: Contents, one: Result, rows: NDArray[np.int64]) -> Figure:
+def _noise(contents: Contents, name: str, one: Result, rows: NDArray[np.int64]) -> Figure:
     levels = [f"noise {v / 1000:g}" if v else "clean" for v in sorted(contents.variants)]
     groups = np.repeat(levels, len(rows))
     shown = np.arange(len(groups))
-    title = f"UMAP of {len(rows)} contents at every noise level"
+    title = f"{_title(name)}, {len(rows)} contents at every noise level"
     return _scatter(title, one, shown, (0, 1), groups)
 
 

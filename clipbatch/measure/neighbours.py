@@ -44,7 +44,8 @@ class NeighboursParams:
         threshold: pairs of at least this cosine are listed, (0, 1]; no analysis that starts from
             the pairs can look below it.
         max_pairs: pairs listed; beyond it, only the most similar ones.
-        k: neighbours of each content. t-SNE asks for 3 times its perplexity, and one.
+        k: neighbours of each content; where it is not given, as many more as an analysis that is
+            asked for declares (t-SNE: 3 times its perplexity, and one).
         exact_rows: contents up to which the neighbours are exact; beyond it, those in the nearest
             cells are looked at, and the recall is measured.
         probes: cells looked at then.

@@ -177,4 +177,5 @@ ANALYSIS: Final = Analysis(
     combine=combine,
     needs=(nearest.GRAPH,),
     cost=cost,
+    graph=lambda params: params.neighbours,
 )

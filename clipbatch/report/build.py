@@ -45,12 +45,17 @@ def build(config: Config, run: Run) -> ExitCode:
         reference,
         incomplete=bool(run.counts.get("pending")),
     )
-    report = replace(report, history=compare.history(database, run))
-    _write(config, report)
+    pictures, opened = _thumbnails(config, report)
+    counts = {**run.counts, "shown": run.counts.get("shown", 0) + opened}
+    record = replace(report.run, counts=counts)
+    report = replace(report, run=record, history=compare.history(database, run))
+    _write(config, report, pictures)
     checks = [audit.check_to_json(check) for check in report.checks]
     runs.save(
         database,
-        runs.finish(run, state="reported", checks=checks, verdict=str(report.verdict)),
+        runs.finish(
+            run, state="reported", counts=counts, checks=checks, verdict=str(report.verdict)
+        ),
     )
     _say(config, report)
     notify.notify(notify.verdict(report, storage.join(config.report.folder, "report.html")))
@@ -87,9 +92,8 @@ def _record(config: Config, run: Run) -> RunRecord:
     return RunRecord(**facts, database=storage.redact(config.index.database))
 
 
-def _write(config: Config, report: Report) -> None:
+def _write(config: Config, report: Report, pictures: Mapping[str, bytes]) -> None:
     folder = config.report.folder
-    pictures = _thumbnails(config, report)
     files = {
         "report.html": page.render(report, pictures, config.report.evidence),
         "audit.json": audit.render(report),
@@ -101,9 +105,12 @@ def _write(config: Config, report: Report) -> None:
 
 def _say(config: Config, report: Report) -> None:
     for check in report.checks:
-        if check.status != "pass":
+        if check.status not in ("pass", "skipped"):
             told = " as before" if check.as_before else ""
-            say("report", f"{check.status}{told}: {check.number} = {check.value} ({check.name})")
+            value = check.reason if check.value is None else f"{check.value:.6g}"
+            say("report", f"{check.status}{told}: {check.number} = {value} ({check.name})")
+    if skipped := sum(check.status == "skipped" for check in report.checks):
+        say("report", f"{skipped} of {len(report.checks)} checks have no answer here; it says why")
     if report.news is not None:
         told = ", ".join(f"{n.count:g} {n.name}" for n in report.news if n.count and n.unit)
         say("report", f"new since run {report.baseline_run}: {told or 'nothing'}")
@@ -113,8 +120,8 @@ def _say(config: Config, report: Report) -> None:
     say("report", storage.join(config.report.folder, "report.html"))
 
 
-def _thumbnails(config: Config, report: Report) -> dict[str, bytes]:
-    """Return JPEGs of the evidence; each picture is opened once and then kept in a table."""
+def _thumbnails(config: Config, report: Report) -> tuple[dict[str, bytes], int]:
+    """Return JPEGs of the evidence, and how many pictures were opened: each once, then kept."""
     database = config.index.database
     shown = {
         content
@@ -133,7 +140,7 @@ def _thumbnails(config: Config, report: Report) -> dict[str, bytes]:
     made = _open(config, sorted(shown - kept.keys()))
     rows = pa.table([list(made), list(made.values())], schema=schema.THUMBNAILS_SCHEMA)
     table.merge(database, schema.THUMBNAILS, rows, update=True)
-    return kept | made
+    return kept | made, len(made)
 
 
 def _open(config: Config, content_ids: list[str]) -> dict[str, bytes]:

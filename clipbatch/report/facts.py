@@ -33,6 +33,7 @@ WORK: Final = {
     "vectors_rows": "vectors in the table",
     "units_computed": "units measured",
     "units_reused": "units reused",
+    "shown": "opened to be shown",
     "pending": "pictures left to do",
 }
 _COMPARED: Final = ("baseline_run", "reference_run")  # the checks name them

@@ -53,8 +53,9 @@ class RunRecord:
         counts: what was found and done. Known names have a place of their own: ``images`` (rows
             of the catalog that are not gone), ``contents``, ``ok``, ``bad``, ``new``, ``changed``,
             ``renamed``, ``relabelled``, ``back``, ``gone``, ``retried``, ``listed``, ``opened``,
-            ``decoded``, ``embedded_rows``, ``vectors_rows``; mappings ``rejects`` (reason code ->
-            images), ``seconds`` (verb -> seconds) and ``rates`` (what -> per second).
+            ``decoded``, ``embedded_rows``, ``vectors_rows``, ``shown``; mappings ``rejects``
+            (reason code -> images), ``seconds`` (verb -> seconds) and ``rates``
+            (what -> per second).
         tables: table name -> version that this run's readers see.
     """
 

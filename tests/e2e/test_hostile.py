@@ -37,6 +37,7 @@ NAMES = (
     "%00%2e%2e%2f",
     "{{ 7 * 7 }}",
 )
+LONG = "=" + "y" * 300  # no file system takes it as a name
 CLIMBING = ("../../climbed.png", "/tmp/clipbatch-climbed.png", "a/../../../climbed.png")
 SETTINGS = ("embed.encoder=pixels", "embed.batch_size=8", "embed.levels=[]")
 
@@ -67,8 +68,8 @@ def tar(root):
 
 
 def parquet(root):
-    names = [*NAMES, "nul\x00byte", *NAMES]
-    data = [*images(len(NAMES) + 1), *[b"no picture"] * len(NAMES)]
+    names = [*NAMES, "nul\x00byte", LONG, *NAMES]
+    data = [*images(len(NAMES) + 2), *[b"no picture"] * len(NAMES)]
     columns = {"image": pa.array(data, pa.binary()), "label": names, "split": names}
     (root / "in").mkdir()
     pq.write_table(pa.table(columns | {"caption": names}), root / "in" / "p.parquet")
@@ -83,7 +84,7 @@ def manifest(root):
         rows += [{"uri": f"{n}.png", "label": name, "split": name, "caption": name}]
         rows += [{"uri": f"{name}.png", "label": name, "split": name, "caption": name}]
     others = (*CLIMBING, "nul\x00byte.png", "half\udcffcharacter.png")
-    rows += [{"uri": uri, "label": "a", "split": "b", "caption": "c"} for uri in others]
+    rows += [{"uri": uri, "label": LONG, "split": LONG, "caption": LONG} for uri in others]
     return pictures.write_manifest(root / "in" / "m.csv", rows)
 
 

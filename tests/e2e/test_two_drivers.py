@@ -114,3 +114,8 @@ def test_without_a_lease_and_with_lost_answers_two_drivers_end_with_the_same_tab
     code, told = end(start(root, root / "db", root / "calm"))
     assert code == 0, told
     assert shared == whole(str(root / "db"))
+    # The same on a disk, where nothing is lost.
+    drivers = [start(root, root / "both", root / f"{n}", "index.lease_s=0") for n in range(2)]
+    answers = [end(driver) for driver in drivers]
+    assert [code for code, _ in answers] == [0, 0], answers
+    assert shared == whole(str(root / "both"))

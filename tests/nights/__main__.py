@@ -1,4 +1,4 @@
-"""Run a season: ``python -m tests.nights [--seed 2026] [--serial] [--out docs/nights.md]``.
+"""Run a season: ``python -m tests.nights [--seed 2026] [--learn 7] [--serial] [--docs docs]``.
 
 Every night is a real ``clipbatch audit --config jobs/configs/nightly.toml`` on a folder of real
 photographs, with the offline encoder: in a process of its own on Ray or, with ``--serial``, one
@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from tests import serial
-from tests.nights import commands, page, table
+from tests.nights import commands, learnt, page, table
 from tests.nights.planted import FAULTS
 from tests.nights.season import Night, Season, plans
 
@@ -21,10 +21,11 @@ def main() -> int:
     """Run the season, say what each night came to, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--learn", type=int, metavar="SEED", help="thresholds from a calm season")
     parser.add_argument("--serial", action="store_true", help="in the driver, without Ray")
     parser.add_argument("--size", type=int, default=SIZE, help="pictures to begin with")
     parser.add_argument("--nights", type=int, default=NIGHTS)
-    parser.add_argument("--out", type=Path, help="the page to write")
+    parser.add_argument("--docs", type=Path, help="folder for the page")
     parser.add_argument("--keep", type=Path, help="a new folder for everything, which is kept")
     options = parser.parse_args()
     if options.serial:
@@ -37,15 +38,24 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace, root: Path) -> int:
-    season = Season(root, options.seed, commands.auditor(options.serial), options.size)
+    taught = None
+    if options.learn is not None:
+        if options.learn == options.seed:
+            raise SystemExit("--learn: got the seed that is judged, expected another")
+        shape = (options.nights, QUIET, options.size)
+        taught = learnt.learn(root / "calm", options.learn, shape, serial=options.serial)
+        print(f"learnt from {taught.passed} nights: {taught.rate}", flush=True)
+    audit = commands.auditor(options.serial, more=taught.settings if taught else ())
+    season = Season(root, options.seed, audit, options.size)
     nights: list[Night] = []
     print(table.HEAD)
     for night in season.run(plans(options.seed, options.nights, FAULTS, QUIET)):
         nights.append(night)
         print(table.row(night, nights[0]), flush=True)
     print(f"\n{table.summary(nights)}")
-    if options.out:
-        options.out.write_text(page.page(nights, options.seed, options.serial, options.size))
+    if options.docs:
+        text = page.page(nights, options.seed, options.serial, options.size, taught)
+        (options.docs / page.name(taught)).write_text(text)
     return int(not all(night.right for night in nights[1:]))
 
 

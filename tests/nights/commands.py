@@ -35,10 +35,22 @@ def environment(root: Path) -> dict[str, str]:
     return {name: str(path) for name, path in places.items()}
 
 
-def arguments(verb: str, config: Path = CONFIG) -> list[str]:
-    """Return the command line of one verb or question."""
-    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+def arguments(verb: str, config: Path = CONFIG, more: Sequence[str] = ()) -> list[str]:
+    """Return the command line of one verb or question, with more settings where there are."""
+    settings = [word for setting in (*SETTINGS, *more) for word in ("--set", setting)]
     return [verb, "--config", str(config), *settings]
+
+
+def told(root: Path, words: Sequence[str]) -> str:
+    """Return what one command prints, run in a process of its own."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("clipbatch")), *words],
+        cwd=REPOSITORY,
+        env=os.environ | environment(root),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
 
 def process(root: Path, words: Sequence[str]) -> int:
@@ -66,7 +78,7 @@ def here(root: Path, words: Sequence[str]) -> int:
         return cli.main(list(words))
 
 
-def auditor(serial: bool, config: Path = CONFIG) -> Callable[[Path], int]:
+def auditor(serial: bool, config: Path = CONFIG, more: Sequence[str] = ()) -> Callable[[Path], int]:
     """Return what audits a season once."""
     run = here if serial else process
-    return lambda root: run(root, arguments("audit", config))
+    return lambda root: run(root, arguments("audit", config, more))

@@ -47,7 +47,9 @@ class Night:
         verdict: from audit.json.
         alarms: check -> the number it looks at, of checks missed tonight and not on the last night
             that passed.
+        failing: of these checks, which fail the night; the others warn.
         opened, passes: pictures opened and vectors computed.
+        shown: pictures opened for the report's evidence, unchanged ones among them.
         seconds: of the whole command.
         fault: that was planted.
     """
@@ -58,8 +60,10 @@ class Night:
     code: int
     verdict: str
     alarms: dict[str, str]
+    failing: frozenset[str]
     opened: int
     passes: int
+    shown: int
     seconds: float
     fault: Fault | None = None
 
@@ -68,6 +72,11 @@ class Night:
         """Checks that name the planted fault."""
         about = self.fault.about if self.fault else ()
         return [name for name, number in self.alarms.items() if number.startswith(about)]
+
+    @property
+    def failed(self) -> bool:
+        """Was the night failed by a check that is about the fault?"""
+        return not self.failing.isdisjoint(self.about)
 
     @property
     def right(self) -> bool:
@@ -136,11 +145,17 @@ class Season:
             code=code,
             verdict=told.get("verdict", "no report"),
             alarms=alarms,
+            failing=frozenset(alarms) & _failing(told),
             opened=counts.get("opened", 0),
             passes=counts.get("embedded_rows", 0),
+            shown=counts.get("shown", 0),
             seconds=seconds,
             fault=plan.fault,
         )
+
+
+def _failing(told: dict[str, Any]) -> set[str]:
+    return {c["name"] for c in told.get("checks", []) if c["status"] in ("fail", "error")}
 
 
 def _missed(told: dict[str, Any]) -> dict[str, str]:

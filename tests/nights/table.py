@@ -6,8 +6,9 @@ from clipbatch.measure.intervals import wilson
 from tests.nights.season import FAULT, QUIET, Night
 
 HEAD = (
-    "| night | what happened | verdict | checks | pictures opened | forward passes | seconds |\n"
-    "|---|---|---|---|---|---|---|"
+    "| night | what happened | verdict | checks | pictures opened | forward passes "
+    "| opened to be shown | seconds |\n"
+    "|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -26,6 +27,7 @@ def row(night: Night, full: Night) -> str:
         told or "-",
         cost(night.opened, full.opened),
         cost(night.passes, full.passes),
+        f"{night.shown:,}",
         f"{night.seconds:.1f} ({night.seconds / full.seconds:.0%})",
     )
     return f"| {' | '.join(cells)} |"
@@ -44,10 +46,10 @@ def summary(nights: Sequence[Night]) -> str:
     found, wrong = sum(n.right for n in faults), sum(not n.right for n in calm)
     quiet = [night for night in rest if night.kind == QUIET]
     percent = [night for night in rest if "1 %: " in night.what and "undone" not in night.what]
-    failed = sum(night.code == 1 and night.right for night in faults)
+    failed = sum(night.failed for night in faults)
     warned = sum(bool(night.alarms) for night in calm if night.right)
     by_warning = "" if failed == found else f", {found - failed} by a new warning"
-    how = f"{failed} of them by a night that failed{by_warning}"
+    how = f"{failed} of them by a check about them that failed the night{by_warning}"
     lines = [
         f"- **{found} of {len(faults)} faults found** ({_between(found, len(faults))}), {how}.",
         f"- **{wrong} of {len(calm)} other nights false alarms** ({_between(wrong, len(calm))}).",

@@ -10,8 +10,11 @@ from typing import Any
 WRONG = ("lost", "repeated", "disagreements", "bits", "tags", "findings", "evidence")
 RULE = """\
 The last column is the rule of three: zero failures in n kills bound the rate of failures at 95 %
-by 3/n. The control is the same pictures and kills through Ray Data with its checkpointing into
-lance-ray; it has no catalog, tags or findings to judge."""
+by 3/n."""
+CONTROL = """\
+The control is the pictures of a series' last phase, decoded and encoded by the same code, through
+Ray Data with its checkpointing into lance-ray; its drivers are shot once ids are checkpointed, and
+started again until done. It has no catalog, tags or findings to judge."""
 ENDED = """\
 Drivers end with -9 where they were killed, with 3 where work is left. The collection holds more bad
 pictures than `bad_images` allows, so that a finished run ends with 1, as the undisturbed one does;
@@ -140,7 +143,7 @@ def page(lines: Sequence[dict[str, Any]]) -> str:
             # Other days may have other faults: say how many there were.
             f"These are {len(days)} {'days' if len(days) > 1 else 'day'} of kills on one machine.",
             sums(lines),
-            RULE,
+            *([RULE, CONTROL] if len(product) < len(lines) else [RULE]),
             "## Where",
             kills(product),
             "## Seeds",

@@ -323,6 +323,13 @@ def test_every_entrypoint_is_a_job_with_a_config_that_loads(job, file, monkeypat
     assert loaded.collect.source == "/a/source" or "groceries" in file
 
 
+@pytest.mark.parametrize("file", sorted(p.name for p in (ROOT / "jobs/configs").glob("*.toml")))
+def test_every_config_that_is_shipped_loads(file, monkeypatch):
+    for name in ("SOURCE", "DATABASE", "REPORT", "GROCERIES", "PICTURES", "DIGITS"):
+        monkeypatch.setenv(name, f"/a/{name.lower()}")
+    assert config.load(ROOT / "jobs" / "configs" / file).collect.source.startswith("/a/")
+
+
 def test_entrypoints_are_found():
     assert len(commands()) >= 4  # the parametrised test above must not be empty
 

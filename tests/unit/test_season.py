@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.nights import ordinary, page
+from clipbatch import config
+from tests.nights import learnt, ordinary, page
 from tests.nights.planted import FAULTS
 from tests.nights.season import FAULT, ORDINARY, QUIET, Plan, Season, plans
 from tests.nights.tree import Place, grow
@@ -64,6 +65,18 @@ def test_an_alarm_is_what_the_last_good_night_did_not_have(tmp_path):
     text = page.page(told, 3, serial=True, size=60)
     assert "1 of 1 faults found" in text
     assert "1 of 3 other nights false alarms" in text
+
+
+def test_learnt_thresholds_are_settings_and_stand_on_the_page(tmp_path):
+    check = {"value": "duplicates.near_leaks", "op": "<=", "threshold": 2.5, "severity": "warn"}
+    taught = learnt.Learnt(7, 31, 30, "1 of 30 nights would have alarmed.", {"near_leaks": check})
+    loaded = config.load(None, taught.settings).report.checks
+    assert loaded == {"near_leaks": config.Check(**check)}
+    audit, _ = audits(tmp_path, (0, []), (0, []))
+    told = list(Season(tmp_path, 3, audit, 60).run([Plan(QUIET, ordinary.quiet)]))
+    text = page.page(told, 3, serial=True, size=60, learnt=taught)
+    assert "--seed 3 --learn 7 --serial --docs docs" in text
+    assert "`near_leaks <= 2.5`" in text
 
 
 def test_a_fault_that_only_other_checks_tell_is_missed(tmp_path):

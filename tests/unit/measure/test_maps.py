@@ -22,7 +22,7 @@ def ready(classes=3, n=120):
 
 @cache
 def answered():
-    return serial.run(maps.ANALYSIS, *ready())
+    return serial.run(maps.ANALYSIS, *ready(), maps.MapsParams(noise_sample=30))
 
 
 def test_classes_that_lie_apart_lie_apart_on_every_map():
@@ -36,7 +36,7 @@ def test_classes_that_lie_apart_lie_apart_on_every_map():
 
 def test_every_map_says_how_faithful_it_is_and_prints_it():
     numbers = {number.name: number for number in answered().numbers}
-    for name in ("umap_2", "umap_3", "tsne_2", "tsne_3", "noise"):
+    for name in ("umap_2", "umap_3", "tsne_2", "tsne_3", "noise_umap_2", "noise_tsne_3"):
         recall = numbers[f"{name}_recall"]
         assert 0 <= recall.low <= recall.value <= recall.high <= 1
         assert "by chance" in recall.note
@@ -58,11 +58,26 @@ def test_no_distance_is_computed_again():
 def test_views_are_class_split_cluster_and_noise():
     titles = [figure.title.partition(":")[0] for figure in answered().figures]
     for method in ("UMAP", "t-SNE"):
-        views = [title for title in titles if title.startswith(f"{method} in 2 dimensions")]
+        views = [title for title in titles if title.startswith(f"{method} in 2 dimensions, by")]
         assert [title.rpartition("by ")[2] for title in views] == ["class", "split", "cluster"]
-        assert sum(title.startswith(f"{method} in 3 dimensions") for title in titles) == 2
-    noise = answered().figures[-1]
-    assert sorted(set(noise.data["group"])) == ["clean", "noise 0.5", "noise 2"]
+        deep = [t for t in titles if t.startswith(f"{method} in 3 dimensions, by ")]
+        assert [title.rpartition("by ")[2] for title in deep] == ["class", "split", "cluster"]
+        assert f"{method} in 3 dimensions, from the side, by class" in titles
+    for noise in answered().figures[-4:]:
+        assert sorted(set(noise.data["group"])) == ["clean", "noise 0.5", "noise 2"]
+
+
+def test_a_place_on_a_noise_map_is_the_content_s_own():
+    contents, vectors = ready()
+    params = maps.MapsParams(methods=("umap",), dims=(2,))
+    unit = next(u for u in maps.plan(contents, params) if u.key.startswith(maps.NOISE))
+    inputs = serial.inputs_for(maps.ANALYSIS, unit, contents, vectors)
+    laid = maps.compute(inputs, unit, params)["coordinates"]
+    spots = serial.run(maps.ANALYSIS, contents, vectors, params).per_content["noise_umap_2"]
+    for place, variant in enumerate(sorted(contents.variants)):
+        start = place * len(unit.rows)
+        here = laid[start : start + len(unit.rows)]
+        assert np.array_equal(spots[unit.rows, place], here), variant
 
 
 def test_no_more_classes_are_drawn_than_can_be_told_apart():
@@ -78,8 +93,11 @@ def test_no_more_classes_are_drawn_than_can_be_told_apart():
 
 def test_a_collection_that_is_too_large_for_a_method_is_told():
     contents, vectors = ready()
-    finding = serial.run(maps.ANALYSIS, contents, vectors, maps.MapsParams(tsne_rows=100))
-    assert set(finding.per_content) == {"umap_2", "umap_3"}
+    finding = serial.run(
+        maps.ANALYSIS, contents, vectors, maps.MapsParams(tsne_rows=100, noise_sample=10)
+    )
+    assert "tsne_2" not in finding.per_content
+    assert {"umap_2", "umap_3", "noise_tsne_2"} <= set(finding.per_content)
     assert any("tsne_rows = 100" in note for note in finding.notes)
 
 
@@ -103,7 +121,7 @@ def test_a_zero_vector_has_no_place_and_the_others_have():
 def test_lengths_of_vectors_do_not_move_the_map_of_noise():
     contents, vectors = ready()
     params = maps.MapsParams(methods=("umap",), dims=(2,))
-    unit = next(unit for unit in maps.plan(contents, params) if unit.key == maps.NOISE)
+    unit = next(unit for unit in maps.plan(contents, params) if unit.key.startswith(maps.NOISE))
     inputs = serial.inputs_for(maps.ANALYSIS, unit, contents, vectors)
     length = np.random.default_rng(0).uniform(1, 9, (len(unit.rows), 1)).astype(np.float32)
     longer = replace(inputs, vectors={v: rows * length for v, rows in inputs.vectors.items()})
