@@ -156,8 +156,10 @@ start_node head --head --port="${ports[0]}" --temp-dir="$scratch/ray" \
   --dashboard-host=127.0.0.1 --dashboard-port="${ports[1]}" \
   --ray-client-server-port="${ports[2]}" --dashboard-agent-listen-port="${ports[3]}"
 wait_for 1
+# A folder for each node, as on machines of their own: nodes that share one unpack a job's files over
+# each other, and the driver finds the folder that it stands in removed.
 for ((worker = 1; worker <= workers; worker++)); do
-  start_node "worker$worker" --address="127.0.0.1:${ports[0]}" \
+  start_node "worker$worker" --address="127.0.0.1:${ports[0]}" --temp-dir="$scratch/ray$worker" \
     --dashboard-agent-listen-port="${ports[3 + worker]}"
 done
 wait_for $((workers + 1))

@@ -17,12 +17,12 @@ from tests.ray import world
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-COUNT = 320
+COUNT = 160
 SETTINGS = (
     "embed.encoder=offline-lite",
     "embed.batch_size=16",
     "embed.levels=[1.0]",
-    "embed.merge_rows=64",
+    "embed.merge_rows=32",
 )
 
 
@@ -76,7 +76,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
         config, process = start(tmp_path / "killed")
         before = merged(config)
         deadline = time.monotonic() + 300
-        while merged(config) < before + 100 and time.monotonic() < deadline:
+        while merged(config) < before + 50 and time.monotonic() < deadline:
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)

@@ -66,8 +66,12 @@ class Nodes:
     def add(self, name: str, cpus: int, gpus: int = 0) -> None:
         """Start one worker; ``wait`` says when it is there."""
         self.hosts[name] = self.network.add()
-        address = f"--address={self.hosts[HEAD].address}:{self.gcs}"
-        self._node(name, address, f"--num-cpus={cpus}", f"--num-gpus={gpus}")
+        self._node(
+            name,
+            f"--address={self.hosts[HEAD].address}:{self.gcs}",
+            f"--temp-dir={self.folder / name}",  # as on machines of their own
+            *(f"--num-cpus={cpus}", f"--num-gpus={gpus}"),
+        )
 
     def _node(self, name: str, *options: str) -> None:
         host, (agent, metrics) = self.hosts[name], free_ports(2)

@@ -207,3 +207,26 @@ def test_a_start_that_is_cut_short_leaves_nothing(by, code):
     script.send_signal(by)
     assert script.wait(cluster.STOP_S) == code
     assert cluster.left_behind(scratch) == []
+
+
+STANDING = """\
+import os, ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+
+ray.init()
+here = os.getcwd()
+look = ray.remote(num_cpus=0)(lambda: os.getcwd())
+for node in ray.nodes():
+    ray.get(look.options(scheduling_strategy=On(node["NodeID"], soft=False)).remote())
+assert os.getcwd() == here
+print("stands where it stood on", len(ray.nodes()), "nodes")
+"""
+
+
+def test_a_driver_keeps_its_folder_when_other_nodes_take_the_job_s_files(nodes, tmp_path):
+    (tmp_path / "standing.py").write_text(STANDING)
+    command = [str(Path(sys.executable).with_name("ray")), "job", "submit"]
+    command += ["--working-dir", str(tmp_path), "--", sys.executable, "standing.py"]
+    told = subprocess.run(command, env=dict(nodes), capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "stands where it stood on 2 nodes" in told.stdout

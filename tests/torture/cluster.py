@@ -89,7 +89,10 @@ class Cluster:
         self.count += 1
         self._node(
             f"node{self.count}",
-            f"--address=127.0.0.1:{self.ports[0]}",
+            *(
+                f"--address=127.0.0.1:{self.ports[0]}",
+                f"--temp-dir={self.folder / 'n'}{self.count}",
+            ),
             f"--dashboard-agent-listen-port={free_ports(1)[0]}",
         )
 
