@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from tests.torture import judge
 from tests.torture.collection import Phase, phases, uri
 from tests.torture.points import Kill
-from tests.torture.series import STUCK_S, Failed, Series
+from tests.torture.series import Failed, Series
 from tests.torture.session import SETTINGS, VARIANTS, Driver
 
 ROWS_A_FILE = 8  # each file is a read task
@@ -28,6 +28,8 @@ POINTS = ("other.commit.vectors.before", "other.commit.vectors.after")
 
 class Control(Series):
     """One series of the control, over the last phase's pictures; its drivers end with 0."""
+
+    ended = False
 
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
@@ -74,16 +76,24 @@ class Control(Series):
             wanted = len(self._checkpointed()) + rng.randint(1, 3)
             driver = self._driver(None, self.drawn.pause_s)
             while driver.process.poll() is None and len(self._checkpointed()) < wanted:
-                if driver.stuck(STUCK_S):
+                if driver.stuck(self.stuck_s):
                     break
                 time.sleep(0.01)
             shot = driver.shot()
             self.tally.unreached += not shot
-            self.tally.take(driver, driver.end(), shot=shot)
+            code = driver.end()
+            self.tally.take(driver, code, shot=shot)
+            if code == 0:  # done: it forgets its checkpoint, and another one would write all again
+                self.ended = True
+                break
+
+    def _finish(self) -> None:
+        if not self.ended:
+            super()._finish()
 
     def _checkpointed(self) -> list[Path]:
         """Return Ray Data's files of the ids that it takes to be written."""
-        return list((self.folder / "checkpoint").glob("*.parquet"))
+        return list((self.folder / "checkpoint").rglob("*.parquet"))
 
     def _todo(self, phase: Phase) -> None:
         """Write what is to do as parquet files, and the empty table that is appended to."""
@@ -126,7 +136,8 @@ class Control(Series):
         found.wrong("lost", (f"vector {key}" for key in sorted(wanted - set(counts))))
         found.wrong("repeated", (f"vector {k}" for k, n in counts.items() for _ in range(n - 1)))
         flat = table.column("vectors").combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        for content, wide in zip(ids, flat.reshape(len(ids), len(VARIANTS), -1), strict=True):
+        wides = flat.reshape(len(ids), len(VARIANTS), -1) if ids else []  # it may have lost all
+        for content, wide in zip(ids, wides, strict=True):
             for variant, vector in zip(VARIANTS, wide, strict=True):
                 found.compared += 1
                 if np.asarray(vector, np.float32).tobytes() != calm[content, variant]:
