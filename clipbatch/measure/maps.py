@@ -55,7 +55,7 @@ class MapsParams:
     tsne_rows: int = 20_000
     umap_rows: int = 200_000
     classes: int = 15
-    noise_sample: int = 300
+    noise_sample: int = 100
     judged: int = 2_000
 
     def __post_init__(self) -> None:
