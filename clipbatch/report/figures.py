@@ -40,6 +40,7 @@ def draw(figure: Figure, prefix: str = "f") -> str:
                 f"figure {figure.title!r}: data of kind {figure.kind!r} cannot be read "
                 f"({type(error).__name__}: {error}); see measure.base.Figure"
             ) from error
+        paper.arrange(canvas)
         buffer = io.StringIO()
         canvas.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return svg.inline(buffer.getvalue(), prefix, shorten(figure.title, 200))

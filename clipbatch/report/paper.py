@@ -17,6 +17,7 @@ NAME: Final = 22  # characters of a name in a figure
 LEGEND_NAME: Final = 40  # characters of a name in a legend
 LEGEND: Final = 16  # names in a legend; the rest are counted
 WIDTH: Final = 440  # pixels; two figures stand side by side on a screen
+DPI: Final = 72  # of SVG, so that what was measured is what is drawn
 
 UNNAMED: Final = "_"  # Matplotlib leaves it out of the legend
 
@@ -59,7 +60,14 @@ def styled() -> Iterator[Any]:
         mpl.rcdefaults()
         settings: Any = mpl.rcParams
         settings.update(_STYLE)
-        yield Canvas(figsize=inches(WIDTH, 300), layout="constrained")
+        yield Canvas(figsize=inches(WIDTH, 300), dpi=DPI, layout="constrained")
+
+
+def arrange(canvas: Any) -> None:
+    """Give everything its place, once: ``savefig`` with a layout engine would draw it all twice."""
+    if canvas.axes:
+        canvas.get_layout_engine().execute(canvas)
+    canvas.set_layout_engine("none")
 
 
 def nothing(canvas: Any) -> None:
@@ -138,4 +146,4 @@ def names(values: Sequence[Any]) -> list[str]:
 
 def inches(width: float, height: float) -> tuple[float, float]:
     """Return a size in pixels as Matplotlib wants it: one unit of the SVG is one pixel."""
-    return width / 72, height / 72
+    return width / DPI, height / DPI
