@@ -14,6 +14,10 @@ Graph = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 _TSNE_START: Final = 1e-4  # standard deviation of the first axis; Kobak & Berens 2019
 _UMAP_START: Final = 10.0  # largest coordinate
+# How coarsely far points are summed (0 exact). An octree has many more cells than a quadtree: on
+# 1,393 photographs 0.8 takes 0.6 of the time of 0.5, with trustworthiness 0.988 (0.987) and
+# neighbour recall 0.607 (0.610).
+_ANGLES: Final = {2: 0.5, 3: 0.8}
 
 
 def graph_of(neighbour: NDArray[np.int32], cosine: NDArray[np.float32]) -> Graph:
@@ -57,6 +61,7 @@ def tsne(graph: Graph, start: NDArray[np.float64], perplexity: float, seed: int)
         learning_rate=max(len(start) / 48, 10.0),
         init=(start / spread * _TSNE_START).astype(np.float32),
         random_state=seed % 2**32,
+        angle=_ANGLES[dims],
         n_jobs=1,
     )
     return np.asarray(model.fit_transform(_sparse(graph)), np.float32)

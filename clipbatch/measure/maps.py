@@ -27,7 +27,7 @@ from clipbatch.measure.cost import Cost, Size
 from clipbatch.neighbours.rows import directions
 
 METHODS: Final = ("umap", "tsne")
-NEIGHBOURS: Final = 91  # of the shared graph: t-SNE at perplexity 30 takes 3 x 30 + 1
+SECONDS: Final = {"umap": 2e-3, "tsne": 8e-3}  # a row and map; fitted on 600 to 5,000 contents
 LEAST: Final = 8  # contents; fewer are no map
 CLEAN: Final = 0
 NOISE: Final = "noise"
@@ -89,7 +89,7 @@ def drawn(contents: Contents, params: MapsParams) -> list[tuple[str, int]]:
 
 
 def plan(contents: Contents, params: MapsParams) -> list[Unit]:
-    """One unit a map."""
+    """One unit a map, the slowest first: t-SNE in three dimensions alone at the end is a wait."""
     rows = placed(contents)
     if len(rows) < LEAST:
         return []
@@ -103,13 +103,18 @@ def plan(contents: Contents, params: MapsParams) -> list[Unit]:
     memory = len(rows) * (512 * 12 + k * 64)
     units = [
         Unit(f"{method};{dims}", rows, (CLEAN,), graph, memory)
-        for method, dims in drawn(contents, params)
+        for method, dims in sorted(drawn(contents, params), key=_slowest_first)
     ]
     noisy = noisy_rows(contents, params)
     if len(noisy) >= LEAST:
         variants = tuple(sorted(contents.variants))
         units += [Unit(f"{NOISE};{m};{d}", noisy, variants) for m, d in noise_maps(params)]
     return units
+
+
+def _slowest_first(one: tuple[str, int]) -> tuple[int, float]:
+    method, dims = one
+    return -dims, -SECONDS[method]
 
 
 def noise_maps(params: MapsParams) -> list[tuple[str, int]]:
@@ -205,12 +210,12 @@ def _complete(neighbour: NDArray[np.int32]) -> int:
 
 
 def cost(size: Size, params: MapsParams) -> Cost:
-    """Return what the maps take; fitted on 600 to 5,000 contents."""
+    """Return what the maps take."""
     n = size.contents
-    k = min(NEIGHBOURS, max(n - 1, 0))
+    k = min(layout.asked(params.perplexity), max(n - 1, 0))
     noisy = min(n, params.noise_sample) * (size.noisy + 1) if size.noisy else 0
     seconds = len(params.dims) * sum(
-        (min(n, limit) + noisy) * {"umap": 2e-3, "tsne": 8e-3}[method]
+        (min(n, limit) + noisy) * SECONDS[method]
         for method, limit in (("umap", params.umap_rows), ("tsne", params.tsne_rows))
         if method in params.methods
     )
@@ -226,7 +231,7 @@ def combine(contents: Contents, results: Results, params: MapsParams) -> Finding
 
 ANALYSIS: Final = Analysis(
     name="maps",
-    version=2,
+    version=3,
     params=MapsParams,
     plan=plan,
     compute=compute,
