@@ -1,11 +1,17 @@
-"""Where a network runs, and how a process is set up for it."""
+"""Where a network runs, and how a process is set up for it.
+
+PyTorch, two seconds to import, is imported where it is used: a night without news needs none.
+"""
+
+from __future__ import annotations
 
 import ctypes
 import os
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 _M_TRIM_THRESHOLD: Final = -1  # <malloc.h> of glibc
 _M_MMAP_THRESHOLD: Final = -3
@@ -14,6 +20,8 @@ _KEEP_BYTES: Final = 1 << 30
 
 def device() -> torch.device:
     """Return the GPU that this process sees, or the CPU."""
+    import torch
+
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -28,6 +36,8 @@ def set_threads(count: int) -> int:
     """
     if count <= 0:
         count = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    import torch
+
     torch.set_num_threads(count)
     return count
 
