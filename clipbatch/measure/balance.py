@@ -10,6 +10,7 @@ from typing import Final
 from clipbatch.errors import ConfigError
 from clipbatch.measure import balance_finding
 from clipbatch.measure.base import Analysis, Contents, Finding, Inputs, Result, Results, Unit
+from clipbatch.measure.cost import Cost, Size
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,12 @@ def combine(contents: Contents, results: Results, params: BalanceParams) -> Find
     return balance_finding.tell(contents, params.bootstraps, params.permutations, params.table_rows)
 
 
+def cost(size: Size, params: BalanceParams) -> Cost:
+    """Tell what counting and resampling take: 1e-6 s a content, 1e-5 s a resampled table."""
+    drawn = params.bootstraps + params.permutations
+    return Cost(size.contents * 64, 1e-6 * size.contents + 1e-5 * drawn)
+
+
 ANALYSIS: Final = Analysis(
     name="balance",
     version=1,
@@ -56,4 +63,5 @@ ANALYSIS: Final = Analysis(
     compute=compute,
     combine=combine,
     needs_labels=True,
+    cost=cost,
 )

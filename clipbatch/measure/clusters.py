@@ -254,7 +254,10 @@ def cost(size: Size, params: ClustersParams) -> Cost:
     silhouettes = (fits + NULLS) * (min(rows, params.silhouette_sample) / 2000) ** 2
     fitting = 1e-9 * rows * k * size.dim * params.restarts
     assigning = 1e-10 * size.contents * k * size.dim * params.restarts
-    return Cost(3 * rows * ASSUMED_DIM * 4, fitting + assigning + silhouettes)
+    seconds = fitting + assigning + silhouettes
+    kept = min(rows, params.silhouette_sample) * 8 + k * size.dim * 4
+    stored = (fits + NULLS) * kept + size.contents * (params.restarts * 12 + 4)
+    return Cost(3 * rows * ASSUMED_DIM * 4, seconds, stored)
 
 
 ANALYSIS: Final = Analysis(

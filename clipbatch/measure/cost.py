@@ -31,7 +31,10 @@ class Cost:
     Attributes:
         memory: bytes that its largest unit holds at the peak.
         seconds: of one core, over all units; fitted on one machine, so right within a small factor.
+        stored: bytes that its finding, its units and its tables keep on disk, where they grow with
+            the collection.
     """
 
     memory: int
     seconds: float
+    stored: int = 0

@@ -152,12 +152,14 @@ def cost(size: Size, params: HomologyParams) -> Cost:
     """Tell what the diagrams of all scopes and repeats take; see ``diagrams.estimate``."""
     noisy = min(size.noisy, len(params.levels) or size.noisy)
     compared = len(pairs_of(range(noisy))) if params.distances else 0
-    memory, seconds = 0, 0.0
+    memory, seconds, stored = 0, 0.0, 0
     whole, classes = min(params.sample, size.contents // 2), size.half(params.class_sample)
     for scopes, points in ((1, whole), (size.classes, classes)):
         bytes_, once = diagrams.estimate(points, noisy + 3, params.maxdim + 1, compared)
         memory, seconds = max(memory, bytes_), seconds + scopes * params.repeats * once
-    return Cost(memory, seconds)
+        # A diagram has some 1.4 bars a point, two float32 each, and a header.
+        stored += scopes * params.repeats * (noisy + 3) * (11 * points + 800)
+    return Cost(memory, seconds, stored)
 
 
 ANALYSIS: Final = Analysis(

@@ -86,7 +86,9 @@ def cost(size: Size, params: LabelsParams) -> Cost:
     Timed on one core, with 6,300 contents; the neighbours are those of the shared graph.
     """
     votes = 5 * params.repeats * size.contents * params.neighbours**2
-    return Cost(size.contents * params.neighbours * 64, 1e-8 * votes)
+    # The whole graph is looked at for who may vote, in some five arrays of 8 bytes a neighbour.
+    asked = size.contents * max(params.neighbours, nearest.WIDTH) * 5 * 8
+    return Cost(asked + size.contents * params.neighbours * 64, 1e-8 * votes, size.contents * 8)
 
 
 ANALYSIS: Final = Analysis(

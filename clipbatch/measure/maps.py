@@ -219,7 +219,8 @@ def cost(size: Size, params: MapsParams) -> Cost:
         for method, limit in (("umap", params.umap_rows), ("tsne", params.tsne_rows))
         if method in params.methods
     )
-    return Cost(n * (size.dim * 12 + k * 64), seconds)
+    places = sum(params.dims) * len(params.methods) * (2 + size.noisy + 1)
+    return Cost(n * (size.dim * 12 + k * 64), seconds, n * places * 4)
 
 
 def combine(contents: Contents, results: Results, params: MapsParams) -> Finding:

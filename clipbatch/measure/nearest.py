@@ -13,6 +13,7 @@ from clipbatch.measure import copy_groups
 from clipbatch.measure.base import Contents
 
 GRAPH: Final = "neighbours"  # the analysis that finds them
+WIDTH: Final = 91  # of them by default: what t-SNE at perplexity 30 asks for
 
 
 @dataclass(frozen=True)

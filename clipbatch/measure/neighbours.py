@@ -201,16 +201,21 @@ def _cut(dim: int, params: NeighboursParams) -> units_of.Cut:
     return cut
 
 
+STORED_CONTENT: Final = 460  # bytes: its id, and its rows of the two tables, by `du` of the sample
+
+
 def cost(size: Size, params: NeighboursParams) -> Cost:
     """Tell what it takes: 0.5 ns a pair of contents for the pairs, 1 ns for the neighbours.
 
-    Where the neighbours are exact, every content also meets some 20 k others in float64.
+    Where the neighbours are exact, every content also meets some 20 k others in float64. Finding
+    and units keep a place and a cosine of each neighbour, the tables some names of each content.
     """
     n, cut = size.contents, units_of.Cut(params.block_rows, params.memory_gb * 1e9, size.dim)
     met = n if n <= params.exact_rows else min(n, params.probes * CELL)
     near = 1e-9 * n * met * size.dim / 512 + 2e-10 * 20 * params.k * n * size.dim
     rows = min(n + min(n, params.block_rows), max(cut.rows, 1))
-    return Cost(cut.estimate(rows), 0.25e-9 * n * n + near)
+    stored = n * (STORED_CONTENT + 2 * 8 * min(params.k, max(n - 1, 0)))
+    return Cost(cut.estimate(rows), 0.25e-9 * n * n + near, stored)
 
 
 ANALYSIS: Final = Analysis(

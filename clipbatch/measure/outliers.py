@@ -165,7 +165,9 @@ def cost(size: Size, params: OutliersParams) -> Cost:
     measured = sample * points + 2 * size.contents * within * (size.classes > 0)
     cloud = (3 * sample + 2 * min(points, CHUNK)) * 8
     inside = (size.contents // size.classes + 4 * params.class_rows) * 12 if size.classes else 0
-    return Cost(max(cloud, inside) * size.dim, 5e-11 * (drawn + measured) * size.dim)
+    seconds = 5e-11 * (drawn + measured) * size.dim
+    stored = size.contents * 24 + -(-points // CHUNK) * sample * params.neighbours * 8
+    return Cost(max(cloud, inside) * size.dim, seconds, stored)
 
 
 ANALYSIS: Final = Analysis(

@@ -122,7 +122,7 @@ class Forecast:
         pictures: listed.
         contents: distinct ones, at most: equal bytes are found only by opening them.
         rows: vectors to make, at most.
-        bytes: by which catalog, contents and vectors grow.
+        bytes: by which the tables grow: catalog, contents, vectors, and what analyses keep.
         seconds: collect, embed and measure, each with the start of its workers.
         gpu_hours, cpu_hours: of the devices that are held while it runs.
         driver_bytes: memory of the process that runs the command.
@@ -182,6 +182,7 @@ def forecast(
     if rows or todo.to_open:
         seconds["embed" if rows else "measure"] += workers.start_s
     hours = sum(seconds.values()) / 3600
+    kept = sum(cost.stored for cost in costs.values() if cost)  # each passes through the driver
     number = {"float32": 4, "float16": 2}[config.embed.dtype]
     return Forecast(
         pictures=todo.pictures,
@@ -189,11 +190,11 @@ def forecast(
         rows=rows,
         bytes=rows * (dim * number + VECTOR_ROW)
         + todo.to_open * (CATALOG_ROW + CONTENTS_ROW)
-        + COMMITS * bool(rows or todo.to_open),
+        + (COMMITS + kept) * bool(rows or todo.to_open),
         seconds=seconds,
         gpu_hours=workers.actors * workers.gpus * seconds["embed"] / 3600,
         cpu_hours=hours * workers.cpus,
-        driver_bytes=contents * DRIVER_CONTENT,
+        driver_bytes=contents * DRIVER_CONTENT + kept,
         analyses=costs,
     )
 

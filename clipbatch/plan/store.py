@@ -103,8 +103,9 @@ def _error(told: float, actual: float) -> float | None:
 
 
 def stored_bytes(database: str) -> int:
-    """Return the bytes of catalog, contents and vectors, with the versions that are kept."""
+    """Return the bytes of all tables but the plans', with the versions that are kept."""
     if storage.kind(database) != "folder":
         return 0
-    ours = (f"{schema.CATALOG}.lance/", f"{schema.CONTENTS}.lance/", schema.vectors_table(""))
-    return sum(o.size for o in storage.walk(database) if o.uri.startswith(ours) and o.size > 0)
+    plans = f"{schema.PLANS}.lance/"
+    found = (file for file in storage.walk(database) if not file.uri.startswith(plans))
+    return sum(file.size for file in found if file.size > 0)

@@ -61,7 +61,7 @@ def _table(told: Sequence[Forecast]) -> Iterator[tuple[str, list[str]]]:
     yield "in all", [duration(f.total_seconds) for f in told]
     yield "GPU hours", [f"{f.gpu_hours:,.2f}" for f in told]
     yield "CPU core hours", [f"{f.cpu_hours:,.2f}" for f in told]
-    yield "contents in memory", [size(f.driver_bytes) for f in told]
+    yield "memory of the command", [size(f.driver_bytes) for f in told]
 
 
 def _cost(told: Forecast, name: str) -> str:

@@ -5,10 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
-import lance
 import pytest
 
 from tests import groceries, pictures
@@ -52,21 +50,12 @@ def processes(group):
     return {int(row[0]): row[3] for row in rows if int(row[1]) == group and row[2][0] != "Z"}
 
 
-def merged(config):
-    found = Path(config.index.database).glob("vectors__*.lance/_versions")
-    rows = 0
-    for path in found:
-        with suppress(ValueError):  # it is being made
-            rows += lance.dataset(str(path.parent)).count_rows()
-    return rows
-
-
 def at_work(root):
     """Start a run; return it once some vectors are merged and more are to come."""
     groceries.folder(root / "pictures", 96)
     config, process = start(root, "embed.merge_rows=16")
     deadline = time.monotonic() + 200
-    while merged(config) < 16:
+    while world.merged(config) < 16:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -100,7 +89,7 @@ def test_what_stops_a_run_ends_it_and_the_next_one_goes_on(tmp_path, how):
     while left := processes(process.pid):
         assert time.monotonic() < deadline, left
         time.sleep(0.2)
-    assert 0 < merged(config) < 96
+    assert 0 < world.merged(config) < 96
     if how != "raylet":  # there the next one finds its owner dead
         assert list(Path(config.index.database).glob(".clipbatch-lease/*.json")) == []
     finish(tmp_path)

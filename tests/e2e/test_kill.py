@@ -5,10 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
-from pathlib import Path
 
-import lance
 import pytest
 
 from clipbatch.index import runs, table
@@ -43,16 +40,6 @@ def start(root):
     )
 
 
-def merged(config):
-    """Return how many vectors are in the table now."""
-    found = Path(config.index.database).glob("vectors__*.lance/_versions")
-    rows = 0
-    for path in found:
-        with suppress(ValueError):  # it is being made
-            rows += lance.dataset(str(path.parent)).count_rows()
-    return rows
-
-
 def finish(root):
     config, process = start(root)
     _, told = process.communicate(timeout=600)
@@ -74,15 +61,15 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
     seen = []
     for _ in range(2):
         config, process = start(tmp_path / "killed")
-        before = merged(config)
+        before = world.merged(config)
         deadline = time.monotonic() + 300
-        while merged(config) < before + 50 and time.monotonic() < deadline:
+        while world.merged(config) < before + 50 and time.monotonic() < deadline:
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.05)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         process.stderr.close()
-        seen.append(merged(config))
+        seen.append(world.merged(config))
         for pid in workers_of(process.pid):
             try:
                 os.kill(pid, signal.SIGKILL)

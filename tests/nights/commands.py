@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 from clipbatch import cli
@@ -43,28 +44,21 @@ def arguments(verb: str, config: Path = CONFIG, more: Sequence[str] = ()) -> lis
 
 def told(root: Path, words: Sequence[str]) -> str:
     """Return what one command prints, run in a process of its own."""
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("clipbatch")), *words],
-        cwd=REPOSITORY,
-        env=os.environ | environment(root),
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    done = _run(root, words, capture_output=True, text=True)
+    done.check_returncode()
+    return str(done.stdout)
 
 
 def process(root: Path, words: Sequence[str]) -> int:
     """Run one command on a season's places in a process of its own, on Ray."""
-    program = str(Path(sys.executable).with_name("clipbatch"))
     with (root / "log.txt").open("ab") as log:
-        return subprocess.run(
-            [program, *words],
-            cwd=REPOSITORY,
-            env=os.environ | environment(root),
-            stdout=log,
-            stderr=log,
-            check=False,
-        ).returncode
+        return _run(root, words, stdout=log, stderr=log).returncode
+
+
+def _run(root: Path, words: Sequence[str], **streams: Any) -> subprocess.CompletedProcess[Any]:
+    program = str(Path(sys.executable).with_name("clipbatch"))
+    places = os.environ | environment(root)
+    return subprocess.run([program, *words], cwd=REPOSITORY, env=places, check=False, **streams)
 
 
 def here(root: Path, words: Sequence[str]) -> int:

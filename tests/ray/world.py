@@ -1,6 +1,7 @@
 """A small collection and its configuration, for tests that run the pipeline in this process."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import lance
@@ -43,6 +44,15 @@ def vectors(config: configs.Config, run_id: str = "") -> dict[tuple[str, int], b
             assert key not in found
             found[key] = np.array(row["vector"], np.float32).tobytes()
     return found
+
+
+def merged(config: configs.Config) -> int:
+    """Return how many vectors are in the tables now, where there are any yet."""
+    rows = 0
+    for path in Path(config.index.database).glob("vectors__*.lance/_versions"):
+        with suppress(ValueError):  # it is being made
+            rows += lance.dataset(str(path.parent)).count_rows()
+    return rows
 
 
 def catalog(config: configs.Config) -> dict[str, dict]:

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from clipbatch.measure import ANALYSES
+from clipbatch.measure import ANALYSES, serial
 from clipbatch.measure.cost import Size
 from tests.unit.measure.worlds import world
 
@@ -23,9 +23,26 @@ def test_more_never_costs_less(analysis):
     told = [analysis.cost(size, analysis.params()) for size in SIZES]
     assert all(isinstance(cost.memory, int) and cost.memory >= 0 for cost in told)
     assert all(np.isfinite(cost.seconds) and cost.seconds >= 0 for cost in told)
+    assert all(isinstance(cost.stored, int) and cost.stored >= 0 for cost in told)
     for less, more in pairwise(told):
         assert more.memory >= less.memory
         assert more.seconds >= less.seconds
+    # Without classes `clusters` tries many numbers of them, and keeps each.
+    kept = [cost.stored for size, cost in zip(SIZES, told, strict=True) if size.classes]
+    assert kept == sorted(kept)
+
+
+def test_every_analysis_declares_what_it_takes():
+    assert all(analysis.cost for analysis in ANALYSES)
+
+
+@pytest.mark.parametrize("analysis", ALONE, ids=lambda a: a.name)
+def test_what_a_finding_keeps_is_about_what_is_declared(analysis):
+    contents, vectors = world(300, classes=3, variants=(0, 500))
+    finding = serial.run(analysis, contents, vectors)
+    kept = sum(array.nbytes for array in finding.per_content.values())
+    dim = next(iter(vectors.values())).shape[1]
+    assert kept <= analysis.cost(Size(300, dim, 3, 1), analysis.params()).stored + 1024
 
 
 @pytest.mark.parametrize("classes", [0, 3])
