@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from clipbatch.measure import layout
-from clipbatch.measure.maps import NEIGHBOURS
+from clipbatch.measure.nearest import WIDTH
 from clipbatch.measure.repeats import one_thread
 
 SPLITS = {"train": "train", "test": "t10k"}
@@ -84,7 +84,7 @@ def main():
         print(f"{len(digits)} digits written to {given.parquet}")
     vectors = pictures.reshape(len(pictures), -1).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    graph, start = graph_of(vectors, NEIGHBOURS), layout.principal(vectors, 3)
+    graph, start = graph_of(vectors, WIDTH), layout.principal(vectors, 3)
     methods = {
         "UMAP": lambda: layout.umap(graph, vectors, start, 15, 0),
         "t-SNE": lambda: layout.tsne(graph, start, 30.0, 0),
