@@ -86,7 +86,15 @@ def _options(command: argparse.ArgumentParser, name: str) -> None:
             "--rate",
             type=float,
             default=0.01,
-            help="false alarms a night and check that are aimed at (default: %(default)s)",
+            help="false alarms a night, of all checks, that are aimed at (default: %(default)s)",
+        )
+        command.add_argument(
+            "--span",
+            type=int,
+            default=2,
+            metavar="NIGHTS",
+            help="learn what so many nights in a row bring that is new, so that the night after a "
+            "failed one, compared with the last that passed, has room (default: %(default)s)",
         )
         command.add_argument(
             "--all", action="store_true", help="learn from nights that failed as well"

@@ -76,13 +76,20 @@ def calibrate(config: Config, given: argparse.Namespace) -> int:
     ]
     if not 0 < given.rate < 0.5:
         raise ConfigError(f"--rate: got {given.rate}, expected a number between 0 and 0.5")
+    if given.span < 1:
+        raise ConfigError(f"--span: got {given.span}, expected 1 night or more")
     checks = declared.merged_checks(config.report.checks)
-    sys.stdout.write("\n".join(_learnt(checks, nights, given.rate)) + "\n")
+    sys.stdout.write("\n".join(_learnt(checks, nights, given.rate, given.span)) + "\n")
     return int(ExitCode.PASSED)
 
 
-def _learnt(checks: Mapping[str, Check], nights: list[Run], rate: float) -> Iterable[str]:
+def _learnt(
+    checks: Mapping[str, Check], nights: list[Run], whole: float, span: int
+) -> Iterable[str]:
     columns = {name: _values(name, check, nights) for name, check in checks.items()}
+    for name, check in checks.items():
+        if check.value.startswith(f"{declared.NEW}."):
+            columns[name] = calibration.spans(columns[name], span)
     ops = {name: _SIDES.get(check.op, check.op) for name, check in checks.items()}
     count = len(nights)
     yield f"# Learnt from {count} nights by `clipbatch calibrate`."
@@ -94,6 +101,7 @@ def _learnt(checks: Mapping[str, Check], nights: list[Run], rate: float) -> Iter
         "whatever is aimed at."
     )
     asked = {n: v for n, v in columns.items() if ops[n] and any(x is not None for x in v)}
+    rate = whole / max(1, len(asked))  # so that all together keep it (Bonferroni)
     together = calibration.any_alarm(asked, ops, rate)
     yield (
         f"# Any of them: {together.alarms} of {together.nights} nights would have alarmed, each "

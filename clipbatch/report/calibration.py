@@ -69,6 +69,19 @@ def calibrate(values: Sequence[float | None], op: str, rate: float = 0.01) -> Ca
     return Calibrated(side * _limit(kept, rate) + 0.0, n, alarms, low, high)
 
 
+def spans(values: Sequence[float | None], count: int) -> list[float | None]:
+    """Add up what each ``count`` nights in a row brought; None where none of them has a value.
+
+    What is new is counted since the last night that passed. After a night that failed that is more
+    than a day's worth, and a threshold for one day would fail that night too, and every later one.
+    """
+    found: list[float | None] = []
+    for end in range(1, len(values) + 1):
+        there = [v for v in values[max(0, end - count) : end] if v is not None]
+        found.append(math.fsum(there) if there else None)
+    return found
+
+
 def any_alarm(
     nights: Mapping[str, Sequence[float | None]], ops: Mapping[str, str], rate: float = 0.01
 ) -> Calibrated:

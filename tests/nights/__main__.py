@@ -21,7 +21,9 @@ def main() -> int:
     """Run the season, say what each night came to, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=2026)
-    parser.add_argument("--learn", type=int, metavar="SEED", help="thresholds from a calm season")
+    parser.add_argument(
+        "--learn", type=int, metavar="SEED", help="thresholds from a calm season of it"
+    )
     parser.add_argument("--serial", action="store_true", help="in the driver, without Ray")
     parser.add_argument("--size", type=int, default=SIZE, help="pictures to begin with")
     parser.add_argument("--nights", type=int, default=NIGHTS)
@@ -43,7 +45,9 @@ def _run(options: argparse.Namespace, root: Path) -> int:
         if options.learn == options.seed:
             raise SystemExit("--learn: got the seed that is judged, expected another")
         shape = (options.nights, QUIET, options.size)
-        taught = learnt.learn(root / "calm", options.learn, shape, serial=options.serial)
+        taught = learnt.learn(
+            root / "calm", options.learn, options.seed, shape, serial=options.serial
+        )
         print(f"learnt from {taught.passed} nights: {taught.rate}", flush=True)
     audit = commands.auditor(options.serial, more=taught.settings if taught else ())
     season = Season(root, options.seed, audit, options.size)

@@ -16,7 +16,7 @@ class Learnt:
     """What a calm season taught.
 
     Attributes:
-        seed: of that season.
+        seed: of what happened in that season.
         nights: how many of it there were, the full run with them.
         passed: of these; ``calibrate`` learns from no other.
         rate: what ``calibrate`` says of false alarms, in its words.
@@ -35,18 +35,21 @@ class Learnt:
         return [f"report.checks.{name}={_inline(check)}" for name, check in self.checks.items()]
 
 
-def learn(root: Path, seed: int, shape: tuple[int, int, int], *, serial: bool) -> Learnt:
+def learn(
+    root: Path, seed: int, collection: int, shape: tuple[int, int, int], *, serial: bool
+) -> Learnt:
     """Audit a season without faults under the shipped thresholds, and learn from it.
 
     Args:
         root: a new folder for it.
-        seed: of the season.
+        seed: of what happens.
+        collection: seed of the pictures that it begins with, those that will be judged.
         shape: nights, how many of them quiet, pictures to begin with.
         serial: without Ray.
     """
     root.mkdir()
     count, quiet, size = shape
-    season = Season(root, seed, commands.auditor(serial), size)
+    season = Season(root, collection, commands.auditor(serial), size, other=seed)
     nights: list[Night] = list(season.run(plans(seed, count, (), quiet)))
     told = commands.told(root, commands.arguments("calibrate"))
     rate = next(line for line in told.splitlines() if line.startswith("# Any of them: "))

@@ -43,8 +43,9 @@ SHIPPED = """\
 Thresholds are the shipped defaults. They were looked at on seeds 1 and 2 while they were made;
   {seed} was never used for that. They were not learnt by `clipbatch calibrate`."""
 LEARNT = """\
-Thresholds were learnt by `clipbatch calibrate` from a season of {nights} nights without a fault on
-  seed {seed}, of which {passed} passed under the shipped ones. What it said of false alarms:
+Thresholds were learnt by `clipbatch calibrate` from {nights} other nights of the same collection,
+  without a fault (what happens, and which pictures arrive, are drawn by seed {seed}); {passed} of
+  them passed under the shipped ones. What it said of false alarms:
   "{rate}"
   The thresholds: {checks}."""
 

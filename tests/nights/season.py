@@ -101,20 +101,24 @@ class Season:
 
     Attributes:
         root: folder of pictures, database and reports.
-        seed: of the collection and all that happens.
+        seed: of the collection and, unless ``other`` is given, of all that happens.
         audit: runs one night.
         size: pictures to begin with.
+        other: seed of what happens to the same collection instead.
     """
 
     root: Path
     seed: int
     audit: Audit
     size: int
+    other: int | None = None
     _passed: set[str] = field(default_factory=set)
 
     def run(self, plans: Sequence[Plan]) -> Iterator[Night]:
         """Audit the full run and then every planned night, as it goes."""
         tree = grow(self.root / "pictures", self.seed, self.size)
+        if self.other is not None:
+            tree.goes_on(self.other)
         yield self._night(tree, 0, Plan(ORDINARY, lambda _: f"{self.size} pictures, all new"), "")
         undone = ""
         for number, plan in enumerate(plans, 1):

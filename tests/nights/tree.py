@@ -69,6 +69,11 @@ class Tree:
                 target.write_bytes(data)
         self._written = dict(self.files)
 
+    def goes_on(self, seed: int) -> None:
+        """Let other things happen to the same pictures from now on, and others arrive."""
+        self.rng = np.random.default_rng(seed)
+        self.pool = [self.pool[i] for i in self.rng.permutation(len(self.pool))]
+
     def some(self, count: int, among: Mapping[str, bytes] | list[str] | None = None) -> list[str]:
         """Draw paths without repeats, of all files or of these."""
         paths = sorted(self.files if among is None else among)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipbatch.report.calibration import LEAST, any_alarm, calibrate, wilson
+from clipbatch.report.calibration import LEAST, any_alarm, calibrate, spans, wilson
 
 pytestmark = pytest.mark.quick
 
@@ -74,6 +74,19 @@ def test_several_checks_alarm_together_at_most_as_often_as_their_sum():
     together = any_alarm(values, ops, 0.1)
     assert max(alone) <= together.alarms <= sum(alone)
     assert together.alarms > 0
+
+
+def test_spans_add_up_what_nights_in_a_row_brought():
+    assert spans([None, 1, 2, None, 4], 2) == [None, 1, 3, 2, 4]
+    assert spans([None, None, 3], 2) == [None, None, 3]
+    assert spans([1, 2, 3], 1) == [1, 2, 3]
+    assert spans([], 2) == []
+
+
+def test_a_longer_span_gives_no_tighter_threshold():
+    brought = np.random.default_rng(3).poisson(2, size=30).tolist()
+    limits = [calibrate(spans(brought, count), "<=").threshold for count in (1, 2, 3)]
+    assert limits == sorted(limits)
 
 
 def test_wilson_is_the_published_interval():
