@@ -15,7 +15,7 @@ from clipbatch.neighbours.rows import ROUNDING, Positions, Side, cosines
 from clipbatch.neighbours.sketch import PAD, Basis, basis, kinds, reach, sketch
 from clipbatch.neighbours.threads import Threads
 
-TILE: Final = (1024, 512)  # bounds of a tile: what a core's cache holds
+TILE: Final = (2048, 1024)  # bounds of a tile: fewer calls outweigh what the cache cannot hold
 WAITING: Final = 1 << 16  # candidates of a strip that are verified at once
 
 
@@ -96,6 +96,7 @@ class _Work:
             if kind == "float32" or self.bound > 2.0**-8:
                 self.kind = kind
                 break  # bfloat16 is compared by its bits, which are ordered above zero only
+        self.entry = _as_entry(self.bound, self.short_x.short.dtype)
         self.least = np.float32(product - (x.vectors.shape[1] + 8) * ROUNDING)
 
     def strip(self, start: int) -> Joined:
@@ -124,11 +125,11 @@ class _Work:
             columns = slice(first, min(first + TILE[1], padded))
             tile = buffer[: height * (columns.stop - first)].view(height, -1)
             torch.mm(self.short_x.short[rows], self.short_y.short[columns].T, out=tile)
-            entries, bound = _ordered_bits(tile, self.bound)
+            entries, sides = scan.entries(tile), (x[rows], y[columns])
             after = rows.start - first if own else -height
-            count = scanned(entries, bound, (x[rows], y[columns]), self.least, after, found)
-            if count:
-                a, b = found[:, :count].astype(np.int64)
+            count = scanned(entries, self.entry, sides, self.least, after, found)
+            for part in range(0, count, WAITING):
+                a, b = found[:, part : min(part + WAITING, count)].astype(np.int64)
                 yield a + rows.start, b + first
 
     def _verified(self, waiting: list[Any]) -> tuple[Positions, Positions, NDArray[np.float64]]:
@@ -139,21 +140,16 @@ class _Work:
         return a[near], b[near], cosine[near]
 
 
-def _ordered_bits(tile: Any, bound: float) -> tuple[Any, Any]:
-    """Return a tile as NumPy compares it, and the bound rounded down to its type.
-
-    NumPy has no bfloat16; above zero its bits, read as int16, are in the order of the numbers, and
-    all numbers below zero are below them.
-    """
+def _as_entry(bound: float, dtype: Any) -> Any:
+    """Return a bound as ``scan.entries`` holds numbers, rounded down."""
     import torch
 
-    groups = tile.view(len(tile), -1, PAD)
-    rounded = torch.tensor(bound, dtype=torch.float64).to(tile.dtype)
+    rounded = torch.tensor(bound, dtype=torch.float64).to(dtype)
     if float(rounded) > bound:
-        rounded = torch.nextafter(rounded, torch.tensor(-2.0, dtype=tile.dtype))
-    if tile.dtype == torch.float32:
-        return groups.numpy(), np.float32(rounded.item())
-    return groups.view(torch.int16).numpy(), np.int16(rounded.view(torch.int16).item())
+        rounded = torch.nextafter(rounded, torch.tensor(-2.0, dtype=dtype))
+    if dtype == torch.float32:
+        return np.float32(rounded.item())
+    return np.int16(rounded.view(torch.int16).item())
 
 
 class Best:

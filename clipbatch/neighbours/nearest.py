@@ -4,14 +4,14 @@ Capitals: N rows, D numbers a row.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipbatch.neighbours import scan
 from clipbatch.neighbours.rows import Positions, Side
-from clipbatch.neighbours.sketch import PAD, kinds, reach, sketch
+from clipbatch.neighbours.sketch import kinds, reach, sketch
 from clipbatch.neighbours.threads import Threads
 
 TILE: Final = (256, 1024)  # bounds of a tile: what a core's cache holds
@@ -102,15 +102,7 @@ class _Work:
             columns = slice(first, min(first + TILE[1], len(self.short_y.short)))
             tile = buffer[: height * (columns.stop - first)].view(height, -1)
             torch.mm(short, self.short_y.short[columns].T, out=tile)
-            take(_grouped(tile), first, self.reach, sides, held, coarse)
-
-
-def _grouped(tile: Any) -> Any:
-    """Return a tile as the compiled loops want it."""
-    import torch
-
-    groups = tile.view(len(tile), -1, PAD)
-    return groups.numpy() if tile.dtype == torch.float32 else groups.view(torch.int16).numpy()
+            take(scan.entries(tile), first, self.reach, sides, held, coarse)
 
 
 def merged(*parts: Nearest) -> Nearest:

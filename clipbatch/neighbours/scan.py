@@ -9,6 +9,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from clipbatch.neighbours.sketch import PAD
+
 
 @cache
 def compiled_pairs(kind: str) -> Any:
@@ -46,6 +48,18 @@ def compiled_nearest(kind: str) -> Any:
         kernels.nearest,
         t.void(_given(number, 3), t.int64, t.float64, sides, held, t.boolean),
     )
+
+
+def entries(tile: Any) -> Any:
+    """Return a torch tile (R, C * PAD) in groups, (R, C, PAD), as NumPy compares it.
+
+    NumPy has no bfloat16; above zero its bits, read as int16, are in the order of the numbers, and
+    all numbers below zero are below them.
+    """
+    import torch
+
+    groups = tile.view(len(tile), -1, PAD)
+    return groups.numpy() if tile.dtype == torch.float32 else groups.view(torch.int16).numpy()
 
 
 def _given(number: Any, dimensions: int) -> Any:
