@@ -169,8 +169,9 @@ def _scatter(canvas: Any, figure: Figure) -> None:
     kept = paper.evenly(len(x))
     canvas.set_size_inches(paper.inches(paper.WIDTH, 380))
     axes = canvas.subplots()
-    names, of_group = np.unique(group, return_inverse=True)
-    for n, name in enumerate(names.tolist()):
+    names = sorted(set(group), key=paper.counted)
+    of_group = np.array([*map({name: n for n, name in enumerate(names)}.get, group)])
+    for n, name in enumerate(names):
         mine = kept[of_group[kept] == n]
         colour, marker = paper.look(n)
         axes.plot(

@@ -1,6 +1,7 @@
 """What all figures share: the style, colours and markers, labels that fit, numbers with gaps."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -21,6 +22,7 @@ DPI: Final = 72  # of SVG, so that what was measured is what is drawn
 
 UNNAMED: Final = "_"  # Matplotlib leaves it out of the legend
 
+_NUMBER: Final = re.compile("([0-9]+)")
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: Final = ("-", "--", "-.", ":")
 _STYLE: Final[dict[str, Any]] = {
@@ -107,6 +109,11 @@ def legend_name(name: str, n: int, count: int) -> str:
     shown = shorten(name, LEGEND_NAME)
     # A hair space, since Matplotlib hides names that begin with an underscore.
     return f"\u200a{shown}" if shown.startswith("_") else shown
+
+
+def counted(name: str) -> list[str | int]:
+    """Return a key that sorts "cluster 9" before "cluster 10"."""
+    return [int(part) if n % 2 else part for n, part in enumerate(_NUMBER.split(name))]
 
 
 def look(n: int) -> tuple[str, str]:

@@ -169,3 +169,10 @@ def test_no_window_system_and_no_global_figures():
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_groups_stand_in_the_order_of_their_numbers():
+    group = [f"cluster {n}" for n in (10, 9, 2, 10)]
+    figure = Figure("scatter", "t", {"x": [1, 2, 3, 4], "y": [1, 2, 3, 4], "group": group})
+    named = [text for text in texts(draw(figure)) if text.startswith("cluster")]
+    assert named == ["cluster 2", "cluster 9", "cluster 10"]
