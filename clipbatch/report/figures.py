@@ -169,10 +169,9 @@ def _scatter(canvas: Any, figure: Figure) -> None:
     kept = paper.evenly(len(x))
     canvas.set_size_inches(paper.inches(paper.WIDTH, 380))
     axes = canvas.subplots()
-    names = sorted(set(group), key=paper.counted)
-    of_group = np.array([*map({name: n for n, name in enumerate(names)}.get, group)])
+    names = sorted(set(group), key=paper.by_number)
     for n, name in enumerate(names):
-        mine = kept[of_group[kept] == n]
+        mine = kept[[group[i] == name for i in kept]]
         colour, marker = paper.look(n)
         axes.plot(
             x[mine], y[mine], marker, color=colour, markersize=4, alpha=0.75, markeredgewidth=0,

@@ -22,7 +22,7 @@ DPI: Final = 72  # of SVG, so that what was measured is what is drawn
 
 UNNAMED: Final = "_"  # Matplotlib leaves it out of the legend
 
-_NUMBER: Final = re.compile("([0-9]+)")
+_DIGITS: Final = re.compile("([0-9]+)")
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: Final = ("-", "--", "-.", ":")
 _STYLE: Final[dict[str, Any]] = {
@@ -111,9 +111,14 @@ def legend_name(name: str, n: int, count: int) -> str:
     return f"\u200a{shown}" if shown.startswith("_") else shown
 
 
-def counted(name: str) -> list[str | int]:
-    """Return a key that sorts "cluster 9" before "cluster 10"."""
-    return [int(part) if n % 2 else part for n, part in enumerate(_NUMBER.split(name))]
+def by_number(name: str) -> list[Any]:
+    """Return a key that sorts "cluster 9" before "cluster 10"; no two names have the same.
+
+    Digits are compared as text, the shorter first: a label may hold more than ``int`` reads.
+    """
+    parts: list[Any] = _DIGITS.split(name)
+    parts[1::2] = [(len(d.lstrip("0")), d.lstrip("0"), d) for d in parts[1::2]]
+    return parts
 
 
 def look(n: int) -> tuple[str, str]:

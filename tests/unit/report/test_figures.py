@@ -176,3 +176,11 @@ def test_groups_stand_in_the_order_of_their_numbers():
     figure = Figure("scatter", "t", {"x": [1, 2, 3, 4], "y": [1, 2, 3, 4], "group": group})
     named = [text for text in texts(draw(figure)) if text.startswith("cluster")]
     assert named == ["cluster 2", "cluster 9", "cluster 10"]
+
+
+def test_any_names_have_one_order():
+    names = ["9" * 5000, "10", "9", "09", "a1", "a01", "1a", "", "-3", "\u0663"]
+    backwards = names[::-1]
+    assert sorted(names, key=paper.by_number) == sorted(backwards, key=paper.by_number)
+    figure = Figure("scatter", "t", {"x": [1] * 10, "y": [1] * 10, "group": names})
+    assert draw(figure)
