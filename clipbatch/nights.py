@@ -84,12 +84,14 @@ def calibrate(config: Config, given: argparse.Namespace) -> int:
 
 
 def _learnt(
-    checks: Mapping[str, Check], nights: list[Run], whole: float, span: int
+    checks: Mapping[str, Check], nights: list[Run], rate: float, span: int
 ) -> Iterable[str]:
-    columns = {name: _values(name, check, nights) for name, check in checks.items()}
-    for name, check in checks.items():
-        if check.value.startswith(f"{declared.NEW}."):
-            columns[name] = calibration.spans(columns[name], span)
+    news = f"{declared.NEW}."
+    summed = {name: span if check.value.startswith(news) else 1 for name, check in checks.items()}
+    columns = {
+        name: calibration.spans(_values(name, check, nights), summed[name])
+        for name, check in checks.items()
+    }
     ops = {name: _SIDES.get(check.op, check.op) for name, check in checks.items()}
     count = len(nights)
     yield f"# Learnt from {count} nights by `clipbatch calibrate`."
@@ -101,14 +103,14 @@ def _learnt(
         "whatever is aimed at."
     )
     asked = {n: v for n, v in columns.items() if ops[n] and any(x is not None for x in v)}
-    rate = whole / max(1, len(asked))  # so that all together keep it (Bonferroni)
-    together = calibration.any_alarm(asked, ops, rate)
+    each = rate / max(1, len(asked))  # so that all together keep it (Bonferroni)
+    together = calibration.any_alarm(asked, ops, each, summed)
     yield (
         f"# Any of them: {together.alarms} of {together.nights} nights would have alarmed, each "
         f"judged by the others; 95 %: {together.low:.1%} to {together.high:.1%} of nights."
     )
     for name, values in asked.items():
-        learnt = calibration.calibrate(values, ops[name], rate)
+        learnt = calibration.calibrate(values, ops[name], each, summed[name])
         if learnt.threshold is not None:
             yield ""
             yield from _table(name, checks[name], ops[name], learnt)

@@ -40,7 +40,9 @@ class Calibrated:
         return self.alarms / self.nights if self.nights and self.threshold is not None else None
 
 
-def calibrate(values: Sequence[float | None], op: str, rate: float = 0.01) -> Calibrated:
+def calibrate(
+    values: Sequence[float | None], op: str, rate: float = 0.01, span: int = 1
+) -> Calibrated:
     """Learn one check's threshold from the values of nights that nothing was wrong with.
 
     The threshold is the one-sided prediction limit of the next night under a normal law, mean +
@@ -50,6 +52,7 @@ def calibrate(values: Sequence[float | None], op: str, rate: float = 0.01) -> Ca
         values: one a night; None and NaN are left out.
         op: of the check: "<=" or "<" for an upper limit, ">=" or ">" for a lower one.
         rate: the chance of a false alarm a night that is aimed at, (0, 0.5).
+        span: nights that each value is the sum of; values that share a night judge no other.
 
     Raises:
         ValueError: an op without a side, or a rate out of range.
@@ -59,11 +62,12 @@ def calibrate(values: Sequence[float | None], op: str, rate: float = 0.01) -> Ca
     if not 0 < rate < 0.5:
         raise ValueError(f"got rate {rate}, expected a number between 0 and 0.5")
     side = 1.0 if op in UPPER else -1.0
-    kept = side * np.array([v for v in values if v is not None and math.isfinite(v)], np.float64)
+    night = [i for i, v in enumerate(values) if v is not None and math.isfinite(v)]
+    kept = side * np.array([values[i] for i in night], np.float64)
     n = len(kept)
     if n < LEAST:
         return Calibrated(None, n)
-    others = (np.delete(kept, i) for i in range(n))
+    others = (kept[np.abs(np.subtract(night, i)) >= span] for i in night)
     alarms = sum(bool(value > _limit(rest, rate)) for value, rest in zip(kept, others, strict=True))
     low, high = wilson(alarms, n)
     return Calibrated(side * _limit(kept, rate) + 0.0, n, alarms, low, high)
@@ -83,7 +87,10 @@ def spans(values: Sequence[float | None], count: int) -> list[float | None]:
 
 
 def any_alarm(
-    nights: Mapping[str, Sequence[float | None]], ops: Mapping[str, str], rate: float = 0.01
+    nights: Mapping[str, Sequence[float | None]],
+    ops: Mapping[str, str],
+    rate: float = 0.01,
+    span: Mapping[str, int] | None = None,
 ) -> Calibrated:
     """Count the nights on which at least one of several calibrated checks would have alarmed.
 
@@ -91,6 +98,7 @@ def any_alarm(
         nights: check -> one value a night, all of one length.
         ops: check -> its op.
         rate: of each check; see ``calibrate``.
+        span: check -> nights that each of its values is the sum of, where more than one.
 
     Returns:
         As ``calibrate``, with threshold 0 (there is none) where there were enough nights.
@@ -103,7 +111,9 @@ def any_alarm(
     for name, values in nights.items():
         side = 1.0 if ops[name] in UPPER else -1.0
         for i, value in enumerate(values):
-            rest = calibrate([v for j, v in enumerate(values) if j != i], ops[name], rate)
+            apart = (span or {}).get(name, 1)
+            others = [v for j, v in enumerate(values) if abs(j - i) >= apart]
+            rest = calibrate(others, ops[name], rate)
             if value is not None and math.isfinite(value) and rest.threshold is not None:
                 alarmed[i] |= side * value > side * rest.threshold
     if total <= LEAST:

@@ -22,7 +22,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument(
-        "--learn", type=int, metavar="SEED", help="thresholds from a calm season of it"
+        "--learn",
+        type=int,
+        metavar="SEED",
+        help="thresholds from calm nights",
     )
     parser.add_argument("--serial", action="store_true", help="in the driver, without Ray")
     parser.add_argument("--size", type=int, default=SIZE, help="pictures to begin with")

@@ -89,6 +89,14 @@ def test_a_longer_span_gives_no_tighter_threshold():
     assert limits == sorted(limits)
 
 
+def test_sums_that_share_a_night_do_not_judge_each_other():
+    one_flood = spans([1.0] * 10 + [50.0] + [1.0] * 10, 2)  # it stands in two sums
+    assert calibrate(one_flood, "<=", span=1).alarms == 0
+    assert calibrate(one_flood, "<=", span=2).alarms == 2
+    together = any_alarm({"new": one_flood}, {"new": "<="}, span={"new": 2})
+    assert together.alarms == 2
+
+
 def test_wilson_is_the_published_interval():
     low, high = wilson(15, 50)
     assert (round(low, 3), round(high, 3)) == (0.191, 0.438)
