@@ -249,17 +249,15 @@ def cost(size: Size, params: ClustersParams) -> Cost:
     silhouettes of 2,000 contents 1 s.
     """
     rows, k = min(size.contents, params.sample), params.k or size.classes or max(params.ladder)
-    tried = 1 + (len(params.ladder) if not (params.k or size.classes) else 0)
-    fits = params.restarts * tried
+    tried = (k,) if params.k or size.classes else (k, *params.ladder)
+    fits = params.restarts * len(tried)
     silhouettes = (fits + NULLS) * (min(rows, params.silhouette_sample) / 2000) ** 2
     fitting = 1e-9 * rows * k * size.dim * params.restarts
     assigning = 1e-10 * size.contents * k * size.dim * params.restarts
-    seconds = fitting + assigning + silhouettes
-    silhouette = min(rows, params.silhouette_sample) * 8
-    kept = sum(min(tried, rows) for tried in ([k] if fits == params.restarts else params.ladder))
-    stored = params.restarts * kept * size.dim * 4 + NULLS * min(k, rows) * size.dim * 4
-    stored += (fits + NULLS) * silhouette + size.contents * (params.restarts * 12 + 4)
-    return Cost(3 * rows * ASSUMED_DIM * 4, seconds, stored)
+    centroids = params.restarts * sum(min(k, rows) for k in tried) + NULLS * min(k, rows)
+    stored = centroids * size.dim * 4 + size.contents * (params.restarts * 12 + 4)
+    stored += (fits + NULLS) * min(rows, params.silhouette_sample) * 8
+    return Cost(3 * rows * ASSUMED_DIM * 4, fitting + assigning + silhouettes, stored)
 
 
 ANALYSIS: Final = Analysis(
