@@ -10,10 +10,11 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Final
 
 from clipbatch import __version__
@@ -21,6 +22,7 @@ from clipbatch.errors import ClipbatchError, ExitCode
 from clipbatch.text import one_line, redact
 
 AGAIN_S: Final = 15.0  # in which a stopped run has mostly ended
+ONCE_S: Final = 1.0  # a terminal stops a command and its driver, and the command its driver again
 
 VERBS: Final = {
     "collect": "list the source and bring the catalog up to date",
@@ -116,8 +118,24 @@ def _options(command: argparse.ArgumentParser, name: str) -> None:
         command.add_argument("--run", default="", metavar="RUN", help="default: the latest")
 
 
+def command(arguments: Sequence[str] | None = None) -> int:
+    """Run one command as a person or a scheduler does; returns its exit code.
+
+    What may start a Ray runs in a child, since Ray may end the process that started it.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if parser().parse_args(given).command not in (*VERBS, "plan"):
+        return main(given)
+    from clipbatch.runtime import driver
+
+    try:
+        return driver.supervise(given)
+    except KeyboardInterrupt:  # before there was a child
+        return int(ExitCode.INCOMPLETE)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command in this process; returns its exit code."""
     given = parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of few characters is no error
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -133,10 +151,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return int(ExitCode.INCOMPLETE)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # the last resort: whatever it is, it is said
         if os.environ.get("CLIPBATCH_TRACEBACK"):
-            sys.excepthook = _print_traceback
-            raise
+            _print_traceback(error)
         print(f"clipbatch: {_unforeseen(error)}", file=sys.stderr)
         return int(ExitCode.INCOMPLETE)
 
@@ -174,11 +191,13 @@ class _Stop:
 
     def __init__(self) -> None:
         self.ended = threading.Event()
-        self._asked = False
+        self._asked = 0.0
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        if not self._asked:
-            self._asked = True
+        last, self._asked = self._asked, time.monotonic()
+        if last and self._asked - last < ONCE_S:
+            return
+        if not last:
             threading.Thread(target=self._again, args=(number,), daemon=True).start()
         raise KeyboardInterrupt
 
@@ -188,12 +207,10 @@ class _Stop:
             signal.pthread_kill(main, number)
 
 
-def _print_traceback(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
+def _print_traceback(error: Exception) -> None:
     import traceback
 
-    print(redact("".join(traceback.format_exception(kind, error, trace))), file=sys.stderr)
+    print(redact("".join(traceback.format_exception(error))), file=sys.stderr)
 
 
 def _dispatch(given: argparse.Namespace) -> int:
@@ -219,4 +236,4 @@ def _dispatch(given: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command())

@@ -6,7 +6,7 @@ ray job submit --working-dir jobs -- python collect.py --config configs/grocerie
 
 import sys
 
-from clipbatch.cli import main
+from clipbatch.cli import command
 
 if __name__ == "__main__":
-    raise SystemExit(main(["collect", *sys.argv[1:]]))
+    raise SystemExit(command(["collect", *sys.argv[1:]]))

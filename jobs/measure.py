@@ -6,7 +6,7 @@ ray job submit --working-dir jobs -- python measure.py --config configs/grocerie
 
 import sys
 
-from clipbatch.cli import main
+from clipbatch.cli import command
 
 if __name__ == "__main__":
-    raise SystemExit(main(["measure", *sys.argv[1:]]))
+    raise SystemExit(command(["measure", *sys.argv[1:]]))

@@ -6,7 +6,7 @@ ray job submit --working-dir jobs -- python report.py --config configs/groceries
 
 import sys
 
-from clipbatch.cli import main
+from clipbatch.cli import command
 
 if __name__ == "__main__":
-    raise SystemExit(main(["report", *sys.argv[1:]]))
+    raise SystemExit(command(["report", *sys.argv[1:]]))

@@ -1,13 +1,16 @@
 """If the Ray under this driver dies, end the driver with a message and the right exit code.
 
 Left alone, Ray ends a driver whose raylet died with exit status 1, in silence; 1 means here that
-the audit failed. The raylet also holds the object store. Of a cluster that was joined, the raylet
-is watched that the driver hangs on: of all its processes, this one's death ends the driver.
+the audit failed. Where Ray is quicker than this watch, ``driver`` notices. The raylet also holds
+the object store. Of a cluster that was joined, the raylet is watched that the driver hangs on: of
+all its processes, this one's death ends the driver.
 """
 
+import json
 import os
 import select
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -100,8 +103,30 @@ class Watch:
         )
         sys.stderr.flush()
         if self._roots:  # a Ray of our own
-            _kill([*_alive(self._known | self._roots), *_orphans()])
+            _end_after_me(self._known | self._roots)
         os._exit(ExitCode.INCOMPLETE)
+
+
+def _end_after_me(processes: set[Process]) -> None:
+    """Have what is left of a Ray ended by a process of its own.
+
+    Ray's threads are about to end this one with 1, so there is no time to read /proc first.
+    """
+    told = json.dumps(sorted(processes))
+    try:
+        subprocess.Popen(
+            [sys.executable, "-c", f"from clipbatch.runtime import watch; watch.sweep({told!r})"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    except OSError:  # no memory for one more
+        sweep(told)
+
+
+def sweep(processes: str) -> None:
+    """End what lives of a JSON list of processes, and Ray's orphans of this process group."""
+    _kill([*_alive({(pid, born) for pid, born in json.loads(processes)}), *_orphans()])
 
 
 def _stat(pid: int) -> tuple[int, str]:
