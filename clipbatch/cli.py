@@ -132,6 +132,9 @@ def command(arguments: Sequence[str] | None = None) -> int:
         return driver.supervise(given)
     except KeyboardInterrupt:  # before there was a child
         return int(ExitCode.INCOMPLETE)
+    except OSError as error:  # no process or socket to be had
+        driver.say(f"its driver cannot be started: {error}; see `ulimit -a`, and try again")
+        return int(ExitCode.COULD_NOT_RUN)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -177,7 +180,10 @@ def _stoppable() -> Iterator[None]:
         yield  # only the main thread may set handlers
         return
     stop = _Stop()
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup's
+        heard.append(signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield
     finally:
@@ -194,9 +200,10 @@ class _Stop:
         self._asked = 0.0
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        last, self._asked = self._asked, time.monotonic()
-        if last and self._asked - last < ONCE_S:
+        last, now = self._asked, time.monotonic()
+        if last and now - last < ONCE_S:
             return
+        self._asked = now
         if not last:
             threading.Thread(target=self._again, args=(number,), daemon=True).start()
         raise KeyboardInterrupt

@@ -1,6 +1,6 @@
 """Which pictures repeat, byte for byte or nearly, and do the copies cross splits or labels?
 
-Exact duplicates come from the catalog alone. Near duplicates are all pairs of clean vectors whose
+Exact duplicates come from the catalog alone. Similar pictures are all pairs of clean vectors whose
 cosine reaches a threshold: those of the neighbour graph, which lists every one, or, below its
 threshold, those of every block against every block.
 """
@@ -255,7 +255,7 @@ def cost(size: Size, params: DuplicatesParams) -> Cost:
 
 ANALYSIS: Final = Analysis(
     name="duplicates",
-    version=4,
+    version=5,
     params=DuplicatesParams,
     plan=plan,
     compute=compute,

@@ -36,7 +36,7 @@ def tables(story: Story) -> Iterator[Table]:
             "smallest cosine": [round(float(smallest[g]), 4) for g in order],
             "verified pairs": [int(verified[g]) for g in order],
         }
-        yield _groups(story, alike, "Near duplicates: groups", more)
+        yield _groups(story, alike, "Similar pictures: groups", more)
     if len(story.near.a):
         yield _pairs(story)
 
@@ -109,7 +109,7 @@ def _pairs(story: Story) -> Table:
         "leak": _yes(splits[order]),
         "label conflict": _yes(labels[order]),
     }
-    title = "Near duplicates: pairs (candidates, unless verified on pixels)"
+    title = "Similar pictures: pairs (candidates, unless verified on pixels)"
     return Table(_title(title, len(order), len(near.a)), columns)
 
 

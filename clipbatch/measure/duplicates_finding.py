@@ -10,9 +10,10 @@ from clipbatch.measure.duplicates_story import VERIFIED, Limits, Near, Sampled, 
 from clipbatch.measure.duplicates_threshold import Choice
 
 MEANING: Final = (
-    "Exact duplicates are the same bytes: certain. Near duplicates are candidates that this "
-    "encoder holds for alike; verified ones also agree pixel by pixel. A leak puts copies of one "
-    "picture on both sides of a split, so that a test sees what was trained on."
+    "Exact duplicates are the same bytes: certain. Similar pictures (near_...) are candidates that "
+    "this encoder holds for alike; near duplicates are those that also agree pixel by pixel, and "
+    "copies (copy_...) all that do, whoever proposed them. A leak puts copies of one picture on "
+    "both sides of a split, so that a test sees what was trained on."
 )
 CENSUS: Final = "counted over all, not estimated"
 NO_SPLITS: Final = "the collection has fewer than two splits"
@@ -55,10 +56,12 @@ def _headline(story: Story) -> str:
     leaks = f", {int(exact.leaks.sum())} of them across splits" if _has_splits(story) else ""
     cosine = f"{near.reached:.4g}"
     pairs = f"{len(near.a):,} pairs with a cosine of at least {cosine}"
-    verified = "" if story.correlation is None else f", {int(story.verified.sum()):,} verified"
+    verified = f"of these pairs, {int(story.verified.sum()):,} are near duplicates by their pixels"
+    if story.correlation is None:
+        verified = "none was compared on pixels"
     return (
         f"{len(exact):,} contents are stored more than once ({extra:,} images too many){leaks}; "
-        f"{len(near.groups):,} groups of near duplicates ({pairs}{verified})."
+        f"{len(near.groups):,} groups of similar pictures ({pairs}; {verified})."
     )
 
 

@@ -104,7 +104,7 @@ class Story:
 
     @cached_property
     def alike(self) -> Told:
-        """Groups of near duplicates."""
+        """Groups of similar pictures."""
         group = self.near.groups.of[self.contents.image_content]
         return self.images.told(group, len(self.near.groups))
 

@@ -63,10 +63,10 @@ def _copies(now: Night, then: Night) -> Iterator[News]:
     if now.pairs is None:
         return
     fresh_pairs = [p for p in now.pairs if not {p[0], p[1]} <= then.ids]
-    yield _pair_news(now, "near_pairs", "New near duplicates", fresh_pairs)
+    yield _pair_news(now, "near_pairs", "New similar pictures", fresh_pairs)
     came = now.ids - then.ids
     if len(came) >= LEAST:
-        title = "Near duplicates, as a share of the contents that came in"
+        title = "Similar pictures, as a share of the contents that came in"
         like = {content for a, b, _ in fresh_pairs for content in (a, b)}
         yield News("near_share", title, len(came & like) / len(came))
 
@@ -90,7 +90,7 @@ def _crossing(now: Night, then: Night, name: str) -> Iterator[News]:
         for a, b, cosine in now.pairs
         if _crosses(ours, a, b) and not ({a, b} <= then.ids and _crosses(theirs, a, b))
     ]
-    yield _pair_news(now, f"near_{name}", f"New {said} by near duplicates", fresh)
+    yield _pair_news(now, f"near_{name}", f"New {said} by similar pictures", fresh)
 
 
 def _crosses(sides: Sides, a: str, b: str) -> bool:

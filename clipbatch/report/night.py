@@ -66,7 +66,7 @@ class Night:
 
     @cached_property
     def pairs(self) -> list[Pair] | None:
-        """The near duplicates; None where they were not looked for."""
+        """The similar pictures; None where they were not looked for."""
         finding = self.findings.get("duplicates")
         if finding is None or finding.pairs is None:
             return None

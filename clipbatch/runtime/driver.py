@@ -13,14 +13,23 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from clipbatch.errors import ExitCode
+from clipbatch.errors import ExitCode, Incomplete
 from clipbatch.runtime import watch
 
-# -P: a folder that somebody audits must not offer modules of its own.
-CHILD: Final = (sys.executable, "-P", "-m", "clipbatch.runtime.driver")
+STARTED: Final = 254  # told once the driver is up
+DIED: Final = 255  # told by the watch, which has said why
+
+# -P: a folder in which somebody runs an audit must not offer modules of its own to the driver.
+# Where clipbatch itself is found only there (a checkout), it stays the last place to look.
+_START: Final = (
+    f"import sys; sys.path.append({str(Path(__file__).parents[2])!r}); "
+    "from clipbatch.runtime import driver; sys.exit(driver.main(sys.argv[1:]))"
+)
+CHILD: Final = (sys.executable, "-I" if sys.flags.isolated else "-P", "-c", _START)
 
 
 def supervise(arguments: Sequence[str]) -> int:
@@ -35,21 +44,42 @@ def supervise(arguments: Sequence[str]) -> int:
             process = signals.process = subprocess.Popen(child, pass_fds=[theirs.fileno()])
         status = process.wait()
         ours.setblocking(False)
+        told = b""
         with suppress(OSError):
-            if told := ours.recv(1):
-                return told[0]
-        if status in (ExitCode.COULD_NOT_RUN, ExitCode.INCOMPLETE):
-            return status  # of its arguments, or of the watch over its Ray
-        if os.environ.get("RAY_ADDRESS", "local") == "local":
-            watch.sweep("[]")
-        why = "stopped" if signals.received else f"its driver died ({_named(status)})"
-        sys.stderr.write(f"clipbatch: {why}; what was merged is kept: run the same command again\n")
+            told = ours.recv(16)
+    if not told:
+        say(f"its driver did not start ({_named(status)})")
+        return ExitCode.COULD_NOT_RUN
+    if told[-1] not in (STARTED, DIED):
+        return told[-1]
+    if (os.environ.get("RAY_ADDRESS") or "local") == "local":
+        watch.sweep()
+    if signals.received:
+        say("stopped; what was merged is kept: run the same command to go on")
         return ExitCode.INCOMPLETE
+    why = "its Ray died" if told[-1] == DIED else f"its driver died ({_named(status)})"
+    if told[-1] == STARTED:
+        say(f"{why}; what was merged is kept: run the same command to go on")
+    if "audit" in arguments[:1]:  # a night without a verdict is what one wants to hear of most
+        from clipbatch.report import notify
+
+        notify.notify(notify.trouble(Incomplete(why), ExitCode.INCOMPLETE))
+    return ExitCode.INCOMPLETE
+
+
+def say(text: str) -> None:
+    """Print a line for a person, or nowhere: a closed stream must not change an exit code."""
+    with suppress(OSError):
+        os.write(2, f"clipbatch: {text}\n".encode())
 
 
 def _named(status: int) -> str:
+    if status == -signal.SIGKILL:
+        return "SIGKILL, perhaps by the system for want of memory"
     if status < 0:
-        return f"{signal.Signals(-status).name}, perhaps the system for want of memory"
+        with suppress(ValueError):  # of real-time signals only two have names
+            return signal.Signals(-status).name
+        return f"signal {-status}"
     return f"exit status {status}, perhaps with its Ray for want of memory"
 
 
@@ -70,8 +100,9 @@ class _Signals:
 @contextmanager
 def _handing_on() -> Iterator[_Signals]:
     signals = _Signals()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    heard = [n for n in numbers if signal.getsignal(n) != signal.SIG_IGN]  # nohup ignores one
+    heard = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup's
+        heard.append(signal.SIGHUP)
     before = {number: signal.signal(number, signals) for number in heard}
     try:
         yield signals
@@ -82,14 +113,30 @@ def _handing_on() -> Iterator[_Signals]:
 
 def main(given: Sequence[str]) -> int:
     """Be the driver: run a command and tell its exit code over the socket named first."""
-    from clipbatch import cli
-
     link = socket.socket(fileno=int(given[0]))
     link.set_inheritable(False)  # or Ray's processes would hold it open
+    _die_with_parent()
     threading.Thread(target=_end_with, args=(link,), name="command", daemon=True).start()
+    link.send(bytes([STARTED]))
+    watch.tell = lambda: link.send(bytes([DIED]))
+    from clipbatch import cli
+
     code = cli.main(given[1:])
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        say(f"what it printed is lost: {error}")
+        code = ExitCode.INCOMPLETE
     link.send(bytes([code]))
     return code
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this driver with its command, whatever Python is at; Linux has that."""
+    import ctypes
+
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG
 
 
 def _end_with(link: socket.socket) -> None:
@@ -97,7 +144,3 @@ def _end_with(link: socket.socket) -> None:
     while link.recv(1):
         pass
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

@@ -6,15 +6,12 @@ the object store. Of a cluster that was joined, the raylet is watched that the d
 all its processes, this one's death ends the driver.
 """
 
-import json
 import os
 import select
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,7 @@ from clipbatch.errors import ExitCode
 WATCHED = ("raylet", "gcs_server")
 GRACE_S = 5.0
 LOOK_S = 5.0
+SWEEP_S = 2.0
 
 
 Process = tuple[int, str]
@@ -97,36 +95,33 @@ class Watch:
             for descriptor in descriptors:
                 os.close(descriptor)
             return
-        sys.stderr.write(
+        message = (
             f"clipbatch: the Ray of this run died (its {descriptors[ended[0][0]]}, perhaps for "
             "want of memory); what was merged is kept: run the same command to go on\n"
         )
-        sys.stderr.flush()
-        if self._roots:  # a Ray of our own
-            _end_after_me(self._known | self._roots)
-        os._exit(ExitCode.INCOMPLETE)
+        try:
+            tell()
+            os.write(2, message.encode())
+            if self._roots:  # a Ray of our own
+                _kill([*_alive(self._known | self._roots), *_orphans()])
+        finally:
+            os._exit(ExitCode.INCOMPLETE)
 
 
-def _end_after_me(processes: set[Process]) -> None:
-    """Have what is left of a Ray ended by a process of its own.
-
-    Ray's threads are about to end this one with 1, so there is no time to read /proc first.
-    """
-    told = json.dumps(sorted(processes))
-    try:
-        subprocess.Popen(
-            [sys.executable, "-c", f"from clipbatch.runtime import watch; watch.sweep({told!r})"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-    except OSError:  # no memory for one more
-        sweep(told)
+def sweep(seconds: float = SWEEP_S) -> None:
+    """End the orphans of a local Ray, as they become orphans: its raylet takes a while to end."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        _kill(_orphans())
+        time.sleep(0.1)
 
 
-def sweep(processes: str) -> None:
-    """End what lives of a JSON list of processes, and Ray's orphans of this process group."""
-    _kill([*_alive({(pid, born) for pid, born in json.loads(processes)}), *_orphans()])
+def _nobody() -> object:
+    """Take the place of ``tell`` where no command waits for this process."""
+    return None
+
+
+tell: Callable[[], object] = _nobody  # a command that waits for this driver, before anything else
 
 
 def _stat(pid: int) -> tuple[int, str]:

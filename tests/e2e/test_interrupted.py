@@ -23,11 +23,8 @@ SCRIPT = (
 
 def start(root, *more, program=("-m", "clipbatch.cli")):
     config = world.load(root, *SETTINGS, *more)
-    options = [
-        part
-        for text in (*SETTINGS, "measure.analyses=['duplicates']", *more)
-        for part in ("--set", text)
-    ]
+    settings = (*SETTINGS, "measure.analyses=['balance']", *more)
+    options = [part for text in settings for part in ("--set", text)]
     return config, subprocess.Popen(
         [
             *(sys.executable, *program, "audit", config.collect.source),
@@ -100,7 +97,6 @@ def test_a_full_object_store_spills_and_ends_well(tmp_path):
     drawn = pictures.collection(each=80)
     pictures.write_folder(tmp_path / "pictures", drawn)
     large = ("embed.encoder=pixels", "embed.pixels_side=512", "embed.batch_size=8")
-    large += ("measure.analyses=['balance']",)  # neighbours of such vectors take a minute
     config, process = start(tmp_path, *large, program=("-c", SCRIPT, str(80 * 10**6)))
     _, told = process.communicate(timeout=300)
     assert process.returncode == 0, told

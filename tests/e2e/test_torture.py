@@ -174,6 +174,17 @@ def test_a_seed_names_its_kills_whatever_else_was_drawn():
     assert {kill.point for kill in kills(drawn, 1, known, 3, {})} == {known[0], known[2]}
 
 
+def test_every_other_kill_is_where_rows_are_won_and_none_where_a_phase_cannot_come():
+    tables = {"collect": "catalog", "embed": "vectors", "measure": "pairs", "report": "runs"}
+    known = [f"{s}.merge.{t}.{w}" for s, t in tables.items() for w in ("before", "after")]
+    known += [f"embed.write.versions of vectors.{w}" for w in ("before", "after")]
+    for phase in range(2):
+        drawn = [kill.point for kill in kills(plan(3, "point"), phase, known, 6, {})]
+        assert sum(point.startswith("embed") for point in drawn) == (3 if not phase else 2)
+        assert sum(point.startswith("collect") for point in drawn) == 1
+        assert phase == 0 or not any(" of " in point for point in drawn)
+
+
 def test_a_kill_is_said_to_be_where_it_fell():
     reached = [{"at": "a.merge.t.before"}, {"at": "a.merge.t.during"}]
     beside = {"at": "other.write.lease.before", "beside": True}
@@ -253,7 +264,9 @@ def test_the_page_adds_up(tmp_path):
     assert "| 40 of 240 | 0 | 50 % |" in text
     assert "| control, point | 1 | 3 | 4 | 100 | 7 |" in text
     assert "| embed: merge into contents | 4 | 4 |" in text
-    assert "| local, point | 3 | 4 | -9: 3, 1: 1 | 9.5 | `python -m tests.torture --seed 7" in text
+    assert (
+        "| local, point | 3 | 4 | -9: 3, 1: 1 | 9.5 | - | `python -m tests.torture --seed 7" in text
+    )
 
 
 LOSES_ITS_RAYLET = """

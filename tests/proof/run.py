@@ -104,7 +104,6 @@ class Proof:
 
     def _start(self) -> None:
         self.nodes.head()
-        self.nodes.wait(1)
         for number, (name, cpus, gpus) in enumerate(
             (("cpu1", 1, 0), ("cpu2", 2, 0), ("gpu1", 1, 1))
         ):

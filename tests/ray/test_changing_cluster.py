@@ -38,7 +38,6 @@ def nodes(tmp_path_factory):
     with network(apart=False) as here:
         nodes = Nodes(here, mark, tmp_path_factory.mktemp("r"), {})
         nodes.head()
-        nodes.wait(1)
         yield nodes
         mark.kill()
 

@@ -6,6 +6,7 @@ so that a name which is gone is an error here and not a silent gap.
 
 import argparse
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -34,6 +35,7 @@ def main() -> int:
     parser.add_argument("--nth", type=int, default=1)
     parser.add_argument("--after-ms", type=float, default=0.0)
     parser.add_argument("--pause-s", type=float, default=0.0)
+    parser.add_argument("--told", default="", help="a socket, where a command waits for this")
     parser.add_argument("--few", type=int, default=-1, help="pictures that are opened here")
     parser.add_argument("arguments", nargs="+")
     given = parser.parse_args()
@@ -46,9 +48,11 @@ def main() -> int:
     log = Log(given.log)
     install(Points(Kill(given.die, given.nth, given.after_ms), log))
     from clipbatch import cli
+    from clipbatch.runtime import driver
 
-    log.write(started=given.die)
-    code = cli.main(given.arguments)
+    log.write(started=given.die, pid=os.getpid())
+    told = given.told
+    code = driver.main([told, *given.arguments]) if told else cli.main(given.arguments)
     log.write(ended=code)
     return code
 

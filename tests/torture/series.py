@@ -9,16 +9,20 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from clipbatch.errors import ExitCode
 from tests.torture import judge
 from tests.torture.collection import Phase, phases
 from tests.torture.plan import ALWAYS, Plan, kills
 from tests.torture.points import Kill, fell
 from tests.torture.processes import ROOT
+from tests.torture.processes import kill as kill_process
 from tests.torture.session import VARIANTS, Driver, Place, Session
 
 STUCK_S = 240.0  # or four undisturbed runs, where the machine is slower
 TRIES = 4  # drivers in a row that may end with 3 without a kill before a series has failed
 BLOCKED = re.compile(r"another run \(.*\) holds it")  # by the lease; one driver runs at a time
+EMBEDDING = 0.5  # share of the kills from outside that wait for a block to be encoded
+ENCODERS = ("encoder at work", "actor")  # only ``embed`` has actors
 LIBRARIES = ("ray", "pylance", "lancedb", "lance-ray", "pyarrow")
 
 
@@ -59,16 +63,14 @@ class Tally:
             if "took" in event:
                 self.took.setdefault(event["took"], []).append(event["ms"])
 
-    def take(
-        self, driver: Driver, code: int, kill: Kill | None = None, *, shot: bool = False
-    ) -> None:
+    def take(self, driver: Driver, code: int, kill: Kill | None = None, *, shot: str = "") -> None:
         """Count what a driver said before it ended with a code, and judge how it ended.
 
         Args:
             driver: that has ended.
             code: of its end.
             kill: that it was told to do to itself.
-            shot: whether it was killed from outside.
+            shot: what was killed from outside: "driver", "command" over it, or "".
         """
         self.drivers += 1
         events = driver.events()
@@ -78,11 +80,13 @@ class Tally:
             if "kept" in event:
                 self.kept.setdefault(event["kept"], []).extend(event["keys"])
         self.codes[str(code)] += 1
-        died = any("died" in event for event in events) or shot
-        if code < 0 and died:  # a delayed kill may come too late
+        died = any("died" in event for event in events)
+        # A delayed kill may come too late. A command says 3 of a driver that was killed.
+        if (code < 0 and (died or shot)) or (code == ExitCode.INCOMPLETE and shot == "driver"):
             where = fell(events)
             inside = where.endswith(".inside")
-            self.kills[where if kill or inside else f"{where.partition('.')[0]}.at random"] += 1
+            at_random = f"{where.partition('.')[0]}.{shot or 'driver'} at random"
+            self.kills[where if kill or inside else at_random] += 1
         elif wrong := self.wrong_end(driver, code, events):
             self.failures.append(f"{wrong}: {last(driver)}")
 
@@ -209,39 +213,60 @@ class Series:
     def _shots(self, phase: int) -> None:
         rng = self.drawn.rng(f"shots {phase}")
         for _ in range(self.kills_a_phase):
-            moment = rng.uniform(0.1, 1.0)
+            moment, what = rng.uniform(0.1, 1.0), rng.choice(("driver", "command"))
+            embedding = rng.random() < EMBEDDING
             if self._over():
                 break
-            driver = self._driver(None, self.drawn.pause_s)
+            driver = self.session.driver(
+                self.place, self.drawn, pause_s=self.drawn.pause_s, command=True
+            )
             until = time.monotonic() + moment * self.calm_s
             while time.monotonic() < until and driver.process.poll() is None:
                 time.sleep(0.02)
-            shot = driver.shot()
+                if embedding and driver.blocks():
+                    time.sleep(moment * self.drawn.pause_s)
+                    break
+            shot = driver.shot(what)
             self.tally.unreached += not shot
             self.tally.take(driver, driver.end(), shot=shot)
 
     def _workers(self, phase: int) -> None:
         rng = self.drawn.rng(f"workers {phase}")
         driver = self._driver(None, self.drawn.pause_s)
-        left = self.kills_a_phase
+        aimed = self.kills_a_phase // 2  # at encoders at work; the rest is for whatever is there
+        left = {"aimed": aimed, "any": self.kills_a_phase - aimed}
+        heard, moment = 0, time.monotonic() + rng.uniform(0.1, 1.2)
         while driver.process.poll() is None and not driver.stuck(self.stuck_s):
-            time.sleep(rng.uniform(0.1, 1.2))
-            if left and not self._over():
+            time.sleep(0.05)
+            if self._over() or driver.stage() == "isolate":
+                continue  # where a picture is alone, whatever kills its worker is that picture
+            blocks, what = driver.blocks(), ""
+            if left["aimed"] and len(blocks) > heard:
+                # It rests before it hands its block over; a little later it has.
+                time.sleep(rng.uniform(0.0, 1.3) * self.drawn.pause_s)
+                what = "encoder at work" if kill_process(blocks[-1]) else ""
+                heard = len(driver.blocks())
+                left["aimed"] -= bool(what)
+            elif left["any"] and time.monotonic() > moment:
                 what = self.session.cluster.kill_worker(rng)
-                if what:
-                    self.tally.kills[f"{driver.stage()}.{what}"] += 1
-                    left -= 1
+                moment = time.monotonic() + rng.uniform(0.1, 1.2)
+                left["any"] -= bool(what)
+            if what:
+                stage = "embed" if what in ENCODERS else driver.stage()
+                self.tally.kills[f"{stage}.{what}"] += 1
         self.tally.take(driver, self._wait(driver))
-        self.tally.unreached += left
+        self.tally.unreached += sum(left.values())
 
     def _nodes(self, phase: int) -> None:
         rng = self.drawn.rng(f"nodes {phase}")
         cluster = self.session.cluster
         driver = self._driver(None, self.drawn.pause_s)
         left = self.kills_a_phase
+        heard, embedding = 0, rng.random() < EMBEDDING
         moment = driver.started + rng.uniform(0.2, 0.9) * self.calm_s
         while driver.process.poll() is None and not driver.stuck(self.stuck_s):
-            if not left or self._over() or time.monotonic() < moment:
+            early = len(driver.blocks()) <= heard if embedding else time.monotonic() < moment
+            if not left or self._over() or early:
                 time.sleep(0.05)
                 continue
             self.tally.kills[f"{driver.stage()}.node"] += 1
@@ -249,6 +274,7 @@ class Series:
             left -= 1
             cluster.add()
             cluster.wait(1 + cluster.workers)
+            heard, embedding = len(driver.blocks()), rng.random() < EMBEDDING
             moment = time.monotonic() + rng.uniform(0.0, 4.0)
         self.tally.take(driver, self._wait(driver))
         self.tally.unreached += left

@@ -14,6 +14,7 @@ from tests.torture.cluster import Cluster
 from tests.torture.plan import Plan
 from tests.torture.points import Kill, fell, read
 from tests.torture.processes import Mark, adopt, guard, start
+from tests.torture.processes import kill as kill_process
 from tests.torture.stores import Store
 
 SETTINGS = (
@@ -41,14 +42,20 @@ class Session:
     drivers: int = 0
 
     def driver(
-        self, place: "Place", drawn: Plan, kill: Kill | None = None, pause_s: float = 0.0
+        self,
+        place: "Place",
+        drawn: Plan,
+        kill: Kill | None = None,
+        pause_s: float = 0.0,
+        *,
+        command: bool = False,
     ) -> "Driver":
-        """Start a driver over a place; it joins the cluster."""
+        """Start a driver over a place, alone or under its command; it joins the cluster."""
         kill = kill or Kill()
         settings = (*SETTINGS, f"embed.encoder={drawn.encoder}")
         return Driver(
             self,
-            "tests.torture.driver",
+            "tests.torture.command" if command else "tests.torture.driver",
             *(f"--die={kill.point}", f"--nth={kill.nth}", f"--after-ms={kill.after_ms}"),
             *(f"--pause-s={pause_s}", f"--few={drawn.few}"),
             *("--", "audit", str(place.pictures)),
@@ -97,6 +104,14 @@ class Driver:
         """Return what the driver was last seen doing."""
         return fell(self.events()).partition(".")[0]
 
+    def pid(self) -> int:
+        """Return the driver's own process, which may be a command's child; 0 before it began."""
+        return next((event["pid"] for event in self.events() if "started" in event), 0)
+
+    def blocks(self) -> list[int]:
+        """Return which process encoded each block so far."""
+        return [event["pid"] for event in self.events() if "embedded" in event]
+
     def stuck(self, seconds: float) -> bool:
         return time.monotonic() - self.started > seconds
 
@@ -106,12 +121,14 @@ class Driver:
         self.mark.kill()
         return code
 
-    def shot(self) -> bool:
-        """SIGKILL it from outside; tells whether it still ran."""
+    def shot(self, what: str = "driver") -> str:
+        """SIGKILL the driver or the "command" over it from outside; "" where it had ended."""
         if self.process.poll() is not None:
-            return False
-        self.process.kill()
-        return self.process.wait() < 0
+            return ""
+        kill_process(self.pid() if what == "driver" and self.pid() else self.process.pid)
+        if self.process.wait() in (0, 1, 2):
+            return ""
+        return what
 
     def said(self) -> str:
         """Return what it printed."""

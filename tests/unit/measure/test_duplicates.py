@@ -101,7 +101,7 @@ def test_near_leaks_and_conflicts_agree_with_sets():
         conflicts += len(set(contents.image_label[inside].tolist())) > 1
     assert numbers(finding)["near_leaks"] == leaks > 0
     assert numbers(finding)["near_label_conflicts"] == conflicts > 0
-    told = table(finding, "Near duplicates: groups")
+    told = table(finding, "Similar pictures: groups")
     assert sum(row["leak"] == "yes" for row in told) == leaks
 
 
@@ -131,7 +131,7 @@ def test_equal_thumbnails_verify_a_pair():
     contents = replace(contents, facts={**contents.facts, "thumbnail": thumbnail})
     finding = ask(contents, vectors)
     assert numbers(finding)["near_verified_pairs"] == 1
-    rows = table(finding, "Near duplicates: pairs")
+    rows = table(finding, "Similar pictures: pairs")
     assert [r["thumbnail correlation"] for r in rows if r["verified"] == "yes"] == [1.0]
     assert len(rows) == 5
 

@@ -22,6 +22,7 @@ COMMAND = """
 import sys
 from clipbatch.runtime import driver
 driver.CHILD = (sys.executable, "-c", sys.argv[1])
+driver.watch.sweep = lambda: None  # there is no Ray
 sys.exit(driver.supervise(sys.argv[2:]))
 """
 WAITING = "(print(os.getpid(), flush=True), time.sleep(60))"
@@ -30,6 +31,7 @@ WAITING = "(print(os.getpid(), flush=True), time.sleep(60))"
 @pytest.fixture
 def supervise(monkeypatch, capfd):
     def run(body, *given):
+        monkeypatch.setattr(driver.watch, "sweep", lambda: None)  # there is no Ray
         monkeypatch.setattr(driver, "CHILD", (sys.executable, "-c", CHILD.format(body=body)))
         return driver.supervise(given), capfd.readouterr()
 
@@ -69,10 +71,6 @@ def test_an_end_that_was_not_told_is_no_verdict(supervise, body, why):
     assert "same command" in line
 
 
-def test_the_watch_over_ray_has_said_why_already(supervise):
-    assert supervise("os._exit(3)") == (3, ("", ""))
-
-
 def started(body=WAITING):
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, CHILD.format(body=body)],
@@ -98,8 +96,60 @@ def gone(pid):
 def test_a_driver_ends_with_its_command():
     process, child = started()
     process.kill()
+    process.wait()
+    assert gone(child)  # it would sleep for a minute
     process.communicate()
-    assert gone(child)
+
+
+def test_a_driver_that_does_not_start_is_no_run(monkeypatch, capfd):
+    monkeypatch.setattr(driver, "CHILD", (sys.executable, "-c", "import no_such_module"))
+    assert driver.supervise([]) == 2
+    assert "clipbatch: its driver did not start (exit status 1" in capfd.readouterr().err
+
+
+def test_a_command_without_processes_or_stderr_fails_no_audit(tmp_path):
+    """Exit code 1 is a verdict; whatever else goes wrong is another one."""
+    refused = (
+        "import subprocess, sys; from clipbatch import cli\n"
+        "def no(*a, **k): raise BlockingIOError(11, 'no more processes')\n"
+        "subprocess.Popen = no; sys.exit(cli.command(['audit', 'x']))"
+    )
+    done = subprocess.run([sys.executable, "-c", refused], capture_output=True, check=False)
+    assert (done.returncode, b"no more processes" in done.stderr) == (2, True)
+    command = [sys.executable, "-c", COMMAND, CHILD.format(body="os._exit(1)")]
+    with Path("/dev/full").open("wb") as full:
+        assert subprocess.run(command, stderr=full, check=False).returncode == 3
+    assert subprocess.run(["bash", "-c", '"$@" 2>&-', "-", *command], check=False).returncode == 3
+
+
+def test_what_could_not_be_printed_is_no_success():
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-c", COMMAND, CHILD.format(body="print(1) or 0")]
+        held = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=held, check=False)
+    assert done.returncode == 3
+    assert b"what it printed is lost" in done.stderr
+
+
+def test_a_folder_offers_no_modules_to_its_audit(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for name in ("json", "ctypes", "torch", "numpy", "lance"):
+        (tmp_path / f"{name}.py").write_text("import os; os._exit(77)")
+    command = [str(Path(sys.executable).with_name("clipbatch")), "collect", "pictures"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 2, done.stderr
+    assert b"no pictures" in done.stderr or b"nothing" in done.stderr, done.stderr
+
+
+def test_the_last_word_counts(supervise):
+    died = "__import__('clipbatch.runtime.watch').runtime.watch.tell() and os._exit(1)"
+    assert supervise(died) == (3, ("", ""))
+
+
+def test_a_night_whose_driver_died_is_told(supervise, monkeypatch, tmp_path):
+    monkeypatch.setenv("CLIPBATCH_NOTIFY", f"tee {tmp_path / 'told.json'}")
+    assert supervise("os._exit(1)", "audit", "x")[0] == 3
+    assert '"verdict": "incomplete"' in (tmp_path / "told.json").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
