@@ -132,7 +132,7 @@ def command(arguments: Sequence[str] | None = None) -> int:
         return driver.supervise(given)
     except KeyboardInterrupt:  # before there was a child
         return int(ExitCode.INCOMPLETE)
-    except OSError as error:  # no process or socket to be had
+    except OSError as error:  # no process or socket was to be had
         driver.say(f"its driver cannot be started: {error}; see `ulimit -a`, and try again")
         return int(ExitCode.COULD_NOT_RUN)
 

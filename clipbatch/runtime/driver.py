@@ -21,7 +21,8 @@ from clipbatch.errors import ExitCode, Incomplete
 from clipbatch.runtime import watch
 
 STARTED: Final = 254  # told once the driver is up
-DIED: Final = 255  # told by the watch, which has said why
+DIED: Final = 255  # told by the watch before anything else
+SAID: Final = 253  # told by the watch once it has said why
 
 # -P: a folder in which somebody runs an audit must not offer modules of its own to the driver.
 # Where clipbatch itself is found only there (a checkout), it stays the last place to look.
@@ -37,6 +38,7 @@ def supervise(arguments: Sequence[str]) -> int:
 
     SIGINT, SIGTERM and SIGHUP are handed on. If this process is killed, the driver ends as well.
     """
+    _open_streams()
     ours, theirs = socket.socketpair()
     child = [*CHILD, str(theirs.fileno()), *arguments]
     with ours, _handing_on() as signals:
@@ -47,24 +49,37 @@ def supervise(arguments: Sequence[str]) -> int:
         told = b""
         with suppress(OSError):
             told = ours.recv(16)
+    last = told[-1] if told else 0
+    if told and last not in (STARTED, DIED, SAID):
+        return last
+    if (os.environ.get("RAY_ADDRESS") or "local") == "local":
+        watch.sweep()
+    why = "its Ray died" if last in (DIED, SAID) else f"its driver died ({_named(status)})"
+    if signals.received and last != SAID:
+        say("stopped; what was merged is kept: run the same command to go on")
+        return ExitCode.INCOMPLETE
     if not told:
         say(f"its driver did not start ({_named(status)})")
         return ExitCode.COULD_NOT_RUN
-    if told[-1] not in (STARTED, DIED):
-        return told[-1]
-    if (os.environ.get("RAY_ADDRESS") or "local") == "local":
-        watch.sweep()
-    if signals.received:
-        say("stopped; what was merged is kept: run the same command to go on")
-        return ExitCode.INCOMPLETE
-    why = "its Ray died" if told[-1] == DIED else f"its driver died ({_named(status)})"
-    if told[-1] == STARTED:
+    if last != SAID:
         say(f"{why}; what was merged is kept: run the same command to go on")
     if "audit" in arguments[:1]:  # a night without a verdict is what one wants to hear of most
+        _notify(why)
+    return ExitCode.INCOMPLETE
+
+
+def _notify(why: str) -> None:
+    with suppress(Exception):  # whatever it is, the exit code stands
         from clipbatch.report import notify
 
         notify.notify(notify.trouble(Incomplete(why), ExitCode.INCOMPLETE))
-    return ExitCode.INCOMPLETE
+
+
+def _open_streams() -> None:
+    """Give a closed standard stream to nobody, or the next file or socket would take its place."""
+    while (found := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(found, True)
+    os.close(found)
 
 
 def say(text: str) -> None:
@@ -118,13 +133,14 @@ def main(given: Sequence[str]) -> int:
     _die_with_parent()
     threading.Thread(target=_end_with, args=(link,), name="command", daemon=True).start()
     link.send(bytes([STARTED]))
-    watch.tell = lambda: link.send(bytes([DIED]))
+    watch.tell = lambda said: link.send(bytes([SAID if said else DIED]))
     from clipbatch import cli
 
     code = cli.main(given[1:])
     try:
-        sys.stdout.flush()
-    except OSError as error:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError) as error:
         say(f"what it printed is lost: {error}")
         code = ExitCode.INCOMPLETE
     link.send(bytes([code]))

@@ -100,8 +100,9 @@ class Watch:
             "want of memory); what was merged is kept: run the same command to go on\n"
         )
         try:
-            tell()
+            tell(False)
             os.write(2, message.encode())
+            tell(True)
             if self._roots:  # a Ray of our own
                 _kill([*_alive(self._known | self._roots), *_orphans()])
         finally:
@@ -116,12 +117,12 @@ def sweep(seconds: float = SWEEP_S) -> None:
         time.sleep(0.1)
 
 
-def _nobody() -> object:
+def _nobody(said: bool) -> object:
     """Take the place of ``tell`` where no command waits for this process."""
-    return None
+    return said
 
 
-tell: Callable[[], object] = _nobody  # a command that waits for this driver, before anything else
+tell: Callable[[bool], object] = _nobody  # the command that waits: Ray died; and it was said why
 
 
 def _stat(pid: int) -> tuple[int, str]:

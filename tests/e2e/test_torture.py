@@ -189,6 +189,9 @@ def test_a_kill_is_said_to_be_where_it_fell():
     reached = [{"at": "a.merge.t.before"}, {"at": "a.merge.t.during"}]
     beside = {"at": "other.write.lease.before", "beside": True}
     assert fell([]) == "start"
+    collected = [{"at": "collect.merge.catalog.after"}]
+    assert fell(collected) == "collect.merge.catalog.after"
+    assert fell([*collected, {"embedded": 16, "pid": 7}]) == "embed.block.after"
     assert fell([*reached, beside]) == "a.merge.t.inside"
     assert fell([*reached, {"took": "a.merge.t", "ms": 3}, {"at": "a.merge.t.after"}]) == (
         "a.merge.t.after"

@@ -24,6 +24,7 @@ class CountedEmbedder(Embedder):
         counts = found.column("variants").to_pylist()
         Log(self.log).write(embedded=sum(map(len, counts)), pid=os.getpid())
         time.sleep(self.pause_s)
+        Log(self.log).write(handed=os.getpid())
         return found
 
 

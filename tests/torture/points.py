@@ -80,6 +80,9 @@ def fell(events: Sequence[Mapping[str, Any]]) -> str:
     """
     points = [event["at"] for event in events if "at" in event and not event.get("beside")]
     last = points[-1] if points else "start"
+    # Blocks are encoded before the first of them is merged: collect has ended by then.
+    if last.startswith("collect.") and any("embedded" in event for event in events):
+        return "embed.block.after"
     return f"{last.removesuffix('during')}inside" if last.endswith(".during") else last
 
 

@@ -22,7 +22,8 @@ STUCK_S = 240.0  # or four undisturbed runs, where the machine is slower
 TRIES = 4  # drivers in a row that may end with 3 without a kill before a series has failed
 BLOCKED = re.compile(r"another run \(.*\) holds it")  # by the lease; one driver runs at a time
 EMBEDDING = 0.5  # share of the kills from outside that wait for a block to be encoded
-ENCODERS = ("encoder at work", "actor")  # only ``embed`` has actors
+HOLDING = "encoder that holds a block"
+ENCODERS = (HOLDING, "actor")  # only ``embed`` has actors
 LIBRARIES = ("ray", "pylance", "lancedb", "lance-ray", "pyarrow")
 
 
@@ -79,10 +80,12 @@ class Tally:
             self.embedded += event.get("embedded", 0)
             if "kept" in event:
                 self.kept.setdefault(event["kept"], []).extend(event["keys"])
-        self.codes[str(code)] += 1
+        self.codes[f"{code} (shot)" if shot else str(code)] += 1
         died = any("died" in event for event in events)
-        # A delayed kill may come too late. A command says 3 of a driver that was killed.
-        if (code < 0 and (died or shot)) or (code == ExitCode.INCOMPLETE and shot == "driver"):
+        # A delayed kill may come too late. A command says 3 of a driver that was killed, or 2 of
+        # one that was not up yet.
+        under = code in (ExitCode.INCOMPLETE, ExitCode.COULD_NOT_RUN) and shot == "driver"
+        if (code < 0 and (died or shot)) or under:
             where = fell(events)
             inside = where.endswith(".inside")
             at_random = f"{where.partition('.')[0]}.{shot or 'driver'} at random"
@@ -214,7 +217,7 @@ class Series:
         rng = self.drawn.rng(f"shots {phase}")
         for _ in range(self.kills_a_phase):
             moment, what = rng.uniform(0.1, 1.0), rng.choice(("driver", "command"))
-            embedding = rng.random() < EMBEDDING
+            blocks = rng.choice((1, 1, 2, 3)) if rng.random() < EMBEDDING else 0
             if self._over():
                 break
             driver = self.session.driver(
@@ -223,8 +226,8 @@ class Series:
             until = time.monotonic() + moment * self.calm_s
             while time.monotonic() < until and driver.process.poll() is None:
                 time.sleep(0.02)
-                if embedding and driver.blocks():
-                    time.sleep(moment * self.drawn.pause_s)
+                if blocks and len(driver.blocks()) >= blocks:
+                    time.sleep(2 * moment * self.drawn.pause_s)  # before or after it is merged
                     break
             shot = driver.shot(what)
             self.tally.unreached += not shot
@@ -243,9 +246,13 @@ class Series:
             blocks, what = driver.blocks(), ""
             if left["aimed"] and len(blocks) > heard:
                 # It rests before it hands its block over; a little later it has.
-                time.sleep(rng.uniform(0.0, 1.3) * self.drawn.pause_s)
-                what = "encoder at work" if kill_process(blocks[-1]) else ""
+                time.sleep(rng.uniform(0.0, 1.1) * self.drawn.pause_s)
                 heard = len(driver.blocks())
+                if driver.stage() == "isolate":
+                    continue
+                resting = driver.resting(blocks[-1])
+                if kill_process(blocks[-1]):
+                    what = HOLDING if resting else "actor"
                 left["aimed"] -= bool(what)
             elif left["any"] and time.monotonic() > moment:
                 what = self.session.cluster.kill_worker(rng)

@@ -122,13 +122,20 @@ class Driver:
         return code
 
     def shot(self, what: str = "driver") -> str:
-        """SIGKILL the driver or the "command" over it from outside; "" where it had ended."""
+        """SIGKILL the driver or the "command" over it from outside; returns what was struck."""
         if self.process.poll() is not None:
             return ""
-        kill_process(self.pid() if what == "driver" and self.pid() else self.process.pid)
-        if self.process.wait() in (0, 1, 2):
-            return ""
-        return what
+        child = self.pid() if what == "driver" else 0
+        if not child:
+            what, child = "command", self.process.pid
+        struck = kill_process(child)
+        self.process.wait()
+        return what if struck and not any("ended" in event for event in self.events()) else ""
+
+    def resting(self, pid: int) -> bool:
+        """Tell whether an encoder has computed a block and not handed it over."""
+        mine = [e for e in self.events() if pid in (e.get("pid"), e.get("handed"))]
+        return bool(mine) and "embedded" in mine[-1]
 
     def said(self) -> str:
         """Return what it printed."""

@@ -16,16 +16,18 @@ KINDS = {
 WRONG = ("lost", "repeated", "disagreements", "bits", "tags", "findings", "evidence")
 RULE = """\
 The last column is the rule of three: zero failures in n kills bound the rate of failures at 95 %
-by 3/n. A series that did not end was not judged, and its kills count for nothing there. "Embedded
-again" is what kills cost: vectors computed more often than once. Until 2026-11-29 noon workers were
-struck without regard to what they did, mostly while they started, so that nothing computed was
-lost; since then half of them are encoders that have computed a block and not handed it over."""
+by 3/n. A series that the harness ended for its length was not judged, and its kills count for
+nothing there. "Embedded again" is what kills cost: vectors computed more often than once. Until
+noon of 2026-11-29 workers were struck without regard to what they did, mostly while they started,
+so that nothing computed was lost; since then half of the kills of a phase are aimed at encoders
+that have computed a block, and are counted as such where it had not been handed over."""
 CONTROL = """\
 The control is the pictures of a series' last phase, decoded and encoded by the same code, through
 Ray Data with its checkpointing into lance-ray; its drivers are shot once ids are checkpointed, and
 started again until done. It has no catalog, tags or findings to judge."""
 ENDED = """\
-Drivers end with -9 where they were killed, with 3 where work is left. The collection holds more bad
+Drivers end with -9 where they were killed, with 3 where work is left; a command says 3 of a driver
+that was shot under it, or 2 where that was not up yet. The collection holds more bad
 pictures than `bad_images` allows, so that a finished run ends with 1, as the undisturbed one does;
 a 1 that is not the driver's own word, or a 2, would be a failure of its series."""
 PLACES = {
@@ -67,7 +69,7 @@ def kills(lines: Sequence[dict[str, Any]]) -> str:
             counted[place(name)][line["store"]] += count
             end = name.rpartition(".")[2]
             aimed = end in ("before", "inside", "after", "planned", "executed")
-            when[end if aimed or end == "encoder at work" else "at random"] += count
+            when[end if aimed else "at random"] += count
     text = [_row(["killed in", *stores, "all"]), _row(["---", *["---:"] * (len(stores) + 1)])]
     for name in sorted(counted):
         text.append(_row([name, *(counted[name][s] for s in stores), counted[name].total()]))
@@ -117,9 +119,9 @@ def seeds(lines: Sequence[dict[str, Any]]) -> str:
 
 def _sum(name: str, lines: Sequence[dict[str, Any]]) -> str:
     count = sum(sum(line["kills"].values()) for line in lines)
-    # A series that did not end was not judged: its kills bound nothing.
-    judged = [line for line in lines if not line["failures"]]
-    sound = not any(line[what] for line in lines for what in WRONG)
+    # What the harness itself ended was not judged: its kills bound nothing. Any other failure does.
+    judged = [line for line in lines if not _cut(line)]
+    sound = all(line["sound"] for line in judged)
     trials = sum(sum(line["kills"].values()) for line in judged)
     # Zero failures in n trials: the rule of three bounds their rate at 95 % by 3 / n.
     bound = f"{100 * 3 / trials:.2g} %" if sound and trials else "-"
@@ -138,6 +140,11 @@ def _sum(name: str, lines: Sequence[dict[str, Any]]) -> str:
             bound,
         ]
     )
+
+
+def _cut(line: dict[str, Any]) -> bool:
+    """Tell whether a series was ended by the harness's own limit of time, and by nothing else."""
+    return bool(line["failures"]) and all("did not end within" in f for f in line["failures"])
 
 
 def _row(cells: Sequence[Any]) -> str:

@@ -119,7 +119,29 @@ def test_a_command_without_processes_or_stderr_fails_no_audit(tmp_path):
     command = [sys.executable, "-c", COMMAND, CHILD.format(body="os._exit(1)")]
     with Path("/dev/full").open("wb") as full:
         assert subprocess.run(command, stderr=full, check=False).returncode == 3
-    assert subprocess.run(["bash", "-c", '"$@" 2>&-', "-", *command], check=False).returncode == 3
+    notified = os.environ | {"CLIPBATCH_NOTIFY": "false"}
+    with Path("/dev/full").open("wb") as full:
+        night = [*command, "audit", "x"]
+        assert subprocess.run(night, stderr=full, env=notified, check=False).returncode == 3
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_no_exit_code(closed):
+    for body, code in (("print(1) or 1", 1), ("os._exit(1)", 3)):
+        command = [sys.executable, "-c", COMMAND, CHILD.format(body=body)]
+        shell = ["bash", "-c", f'"$@" {closed}', "-", *command]
+        assert subprocess.run(shell, check=False, timeout=30).returncode == code
+
+
+def test_a_stop_while_a_driver_starts_is_a_stop():
+    starting = "import time; print('up', flush=True); time.sleep(60)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, starting], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    process.stdout.readline()
+    process.terminate()
+    _, told = process.communicate(timeout=20)
+    assert (process.returncode, b"clipbatch: stopped" in told) == (3, True)
 
 
 def test_what_could_not_be_printed_is_no_success():
@@ -142,8 +164,13 @@ def test_a_folder_offers_no_modules_to_its_audit(tmp_path):
 
 
 def test_the_last_word_counts(supervise):
-    died = "__import__('clipbatch.runtime.watch').runtime.watch.tell() and os._exit(1)"
-    assert supervise(died) == (3, ("", ""))
+    watch = "__import__('clipbatch.runtime.watch').runtime.watch"
+    died = f"({watch}.tell(False), os._exit(1))"  # Ray was quicker than the message
+    code, told = supervise(died)
+    assert code == 3
+    assert told.err.startswith("clipbatch: its Ray died")
+    said = f"({watch}.tell(False), {watch}.tell(True), os._exit(1))"
+    assert supervise(said) == (3, ("", ""))
 
 
 def test_a_night_whose_driver_died_is_told(supervise, monkeypatch, tmp_path):
