@@ -133,9 +133,16 @@ class Cluster:
                 raise TimeoutError(f"got {found} live Ray nodes, expected {count}")
             time.sleep(0.3)
 
-    def kill_node(self, rng: Random) -> str:
-        """SIGKILL every process of one worker node at once; returns its name."""
-        name = rng.choice(sorted(set(self.nodes) - {"head"}))
+    def kill_node(self, rng: Random, pid: int = 0) -> str:
+        """SIGKILL every process of one worker node at once; returns its name.
+
+        Args:
+            rng: draws the node.
+            pid: where given, of a process on the node that is killed, if it still runs.
+        """
+        workers = sorted(set(self.nodes) - {"head"})
+        name = rng.choice(workers)
+        name = next((n for n in workers if pid and pid in self.mark.part(n).pids()), name)
         del self.nodes[name]
         self.mark.part(name).kill()
         return name

@@ -277,7 +277,8 @@ class Series:
                 time.sleep(0.05)
                 continue
             self.tally.kills[f"{driver.stage()}.node"] += 1
-            cluster.kill_node(rng)
+            blocks = driver.blocks() if embedding else []
+            cluster.kill_node(rng, blocks[-1] if blocks else 0)
             left -= 1
             cluster.add()
             cluster.wait(1 + cluster.workers)
