@@ -29,8 +29,6 @@ POINTS = ("other.commit.vectors.before", "other.commit.vectors.after")
 class Control(Series):
     """One series of the control, over the last phase's pictures; its drivers end with 0."""
 
-    ended = False
-
     def run(self) -> dict[str, Any]:
         started = time.monotonic()
         phase = phases(self.drawn.seed, self.drawn.phases)[-1]
@@ -83,12 +81,12 @@ class Control(Series):
             self.tally.unreached += not shot
             code = driver.end()
             self.tally.take(driver, code, shot=shot)
-            if code == 0:  # done: it forgets its checkpoint, and another one would write all again
-                self.ended = True
+            if code == 0:
                 break
 
     def _finish(self) -> None:
-        if not self.ended:
+        # One that is done forgets its checkpoint, and another one would write all again.
+        if not any(code.startswith("0") for code in self.tally.codes):
             super()._finish()
 
     def _checkpointed(self) -> list[Path]:
