@@ -31,7 +31,7 @@ class Cluster:
         folder: for Ray's sockets and logs; short.
         variables: environment of every worker, e.g. of the store.
         workers: nodes beside the head.
-        cpus: logical ones of each node.
+        cpus: logical ones of each worker; the head has none, since it cannot be killed.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Cluster:
     def _head(self) -> None:
         self._node(
             "head",
+            0,
             *("--head", f"--port={self.ports[0]}", f"--temp-dir={self.folder / 'ray'}"),
             *("--dashboard-host=127.0.0.1", f"--dashboard-port={self.ports[1]}"),
             f"--ray-client-server-port={self.ports[2]}",
@@ -89,6 +90,7 @@ class Cluster:
         self.count += 1
         self._node(
             f"node{self.count}",
+            self.cpus,
             *(
                 f"--address=127.0.0.1:{self.ports[0]}",
                 f"--temp-dir={self.folder / 'n'}{self.count}",
@@ -96,11 +98,11 @@ class Cluster:
             f"--dashboard-agent-listen-port={free_ports(1)[0]}",
         )
 
-    def _node(self, name: str, *options: str) -> None:
+    def _node(self, name: str, cpus: int, *options: str) -> None:
         self.nodes[name] = start(
             [
                 *(sys.executable, "-m", "ray.scripts.scripts", "start", "--block"),
-                *(f"--num-cpus={self.cpus}", "--num-gpus=0"),
+                *(f"--num-cpus={cpus}", "--num-gpus=0"),
                 *("--node-ip-address=127.0.0.1", f"--object-store-memory={100 * 2**20}"),
                 *("--disable-usage-stats", *options),
             ],
