@@ -128,12 +128,16 @@ class Cluster:
         """Wait until exactly so many nodes are alive; those that gave up are started again."""
         until = time.monotonic() + seconds
         while (found := self.alive()) != count:
-            for name in [n for n, p in self.nodes.items() if p.poll() is not None and n != "head"]:
-                del self.nodes[name]
-                self.add()
+            self.mend()
             if time.monotonic() > until:
                 raise TimeoutError(f"got {found} live Ray nodes, expected {count}")
             time.sleep(0.3)
+
+    def mend(self) -> None:
+        """Start workers again that gave up: those that start at once get in each other's way."""
+        for name in [n for n, p in self.nodes.items() if p.poll() is not None and n != "head"]:
+            del self.nodes[name]
+            self.add()
 
     def kill_node(self, rng: Random, pid: int = 0) -> str:
         """SIGKILL every process of one worker node at once; returns its name.

@@ -274,6 +274,7 @@ class Series:
         while driver.process.poll() is None and not driver.stuck(self.stuck_s):
             early = len(driver.blocks()) <= heard if embedding else time.monotonic() < moment
             if not left or self._over() or early:
+                cluster.mend()
                 time.sleep(0.05)
                 continue
             self.tally.kills[f"{driver.stage()}.node"] += 1
