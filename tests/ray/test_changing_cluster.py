@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -32,11 +34,12 @@ folder = "$REPORT"
 
 
 @pytest.fixture
-def nodes(tmp_path_factory):
+def nodes():
     """A head that takes no work, and no worker; everything ends by its id."""
     mark = Mark()
-    with network(apart=False) as here:
-        nodes = Nodes(here, mark, tmp_path_factory.mktemp("r"), {})
+    # Short: Ray's sockets lie below it, and a socket's path has 107 bytes at most.
+    with network(apart=False) as here, tempfile.TemporaryDirectory(prefix="cc-") as folder:
+        nodes = Nodes(here, mark, Path(folder), {})
         nodes.head()
         yield nodes
         mark.kill()
