@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "cluster" / "local.sh"
 START_S = 200.0
-STOP_S = 150.0  # the script hears a signal once the command that it waits for has ended
+STOP_S = 150.0
 SETTLE_S = 20.0  # what a node is given to end after the script that tied it is gone
 
 
