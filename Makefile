@@ -10,7 +10,7 @@ CONFIG ?= jobs/configs/groceries.toml
 ARGS ?=
 OUT := out
 # Tests without Ray; those with one keep every core busy by themselves. On a machine with nothing else
-# to do, `make test RAYS="--numprocesses 2 --dist loadfile"` takes about two thirds of the time.
+# to do, `make test RAYS="--numprocesses 2 --dist loadfile"` is quicker.
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4
 RAYS ?=
 

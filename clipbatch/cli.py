@@ -132,7 +132,7 @@ def command(arguments: Sequence[str] | None = None) -> int:
         return driver.supervise(given)
     except KeyboardInterrupt:  # before there was a child
         return int(ExitCode.INCOMPLETE)
-    except OSError as error:  # no process or socket was to be had
+    except Exception as error:  # noqa: BLE001  # no process, socket or memory: no verdict
         driver.say(f"its driver cannot be started: {error}; see `ulimit -a`, and try again")
         return int(ExitCode.COULD_NOT_RUN)
 
@@ -180,10 +180,9 @@ def _stoppable() -> Iterator[None]:
         yield  # only the main thread may set handlers
         return
     stop = _Stop()
-    heard = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup's
-        heard.append(signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in heard}
+    from clipbatch.runtime.driver import heard
+
+    before = {number: signal.signal(number, stop) for number in heard()}
     try:
         yield
     finally:

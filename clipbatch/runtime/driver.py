@@ -112,13 +112,16 @@ class _Signals:
         self.process.send_signal(number)
 
 
+def heard() -> list[signal.Signals]:
+    """Return the signals that stop a run; one whose SIGHUP is ignored was started by nohup."""
+    ignored = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM, *([] if ignored else [signal.SIGHUP])]
+
+
 @contextmanager
 def _handing_on() -> Iterator[_Signals]:
     signals = _Signals()
-    heard = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup's
-        heard.append(signal.SIGHUP)
-    before = {number: signal.signal(number, signals) for number in heard}
+    before = {number: signal.signal(number, signals) for number in heard()}
     try:
         yield signals
     finally:

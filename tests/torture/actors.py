@@ -11,7 +11,7 @@ from tests.torture.points import Log
 
 
 class CountedEmbedder(Embedder):
-    """Log that it is up, and how many vectors each block cost, before they are handed over.
+    """Log how many vectors each block cost before it is handed over, and that it was.
 
     The log and the pause are settings of the driver, handed over by ``bound``.
     """

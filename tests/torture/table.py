@@ -26,10 +26,11 @@ The control is the pictures of a series' last phase, decoded and encoded by the 
 Ray Data with its checkpointing into lance-ray; its drivers are shot once ids are checkpointed, and
 started again until done. It has no catalog, tags or findings to judge."""
 ENDED = """\
-Drivers end with -9 where they were killed, with 3 where work is left; a command says 3 of a driver
-that was shot under it, or 2 where that was not up yet. The collection holds more bad
+Drivers end with -9 where they were killed, with 3 where work is left; a command
+says `3 (shot)` of a driver that was shot under it, `2 (shot)` where that was not up. The
+collection holds more bad
 pictures than `bad_images` allows, so that a finished run ends with 1, as the undisturbed one does;
-a 1 that is not the driver's own word, or a 2, would be a failure of its series."""
+a 1 that is not the driver's own word, or another 2, would be a failure of its series."""
 PLACES = {
     "merge": "merge into {}",
     "create": "creation of {}",
