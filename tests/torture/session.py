@@ -86,6 +86,7 @@ class Driver:
         session.drivers += 1
         name = f"driver{session.drivers}"
         self.session = session
+        self.commanded = module == "tests.torture.command"
         self.mark = session.mark.part(name)
         self.log = session.folder / f"{name}.events"
         self.text = session.folder / f"{name}.log"
@@ -126,8 +127,8 @@ class Driver:
         if self.process.poll() is not None:
             return ""
         child = self.pid() if what == "driver" else 0
-        if not child:
-            what, child = "command", self.process.pid
+        if not child:  # the process that was started: a command where there is one
+            what, child = "command" if self.commanded else "driver", self.process.pid
         struck = kill_process(child)
         self.process.wait()
         return what if struck and not any("ended" in event for event in self.events()) else ""
