@@ -17,6 +17,9 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
+from clipbatch import storage
+from clipbatch.index.lease import FOLDER
+
 
 def settings(port: int) -> dict[str, str]:
     """Return the environment that names a store on this machine."""
@@ -29,6 +32,15 @@ def settings(port: int) -> dict[str, str]:
         "AWS_ALLOW_HTTP": "true",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
+
+
+def leases(database: str) -> list[str]:
+    """Return the objects of leases on a database that nobody gave back."""
+    root = storage.join(database, FOLDER)
+    if storage.kind(root) == "missing":
+        return []
+    names = [found.uri for found in storage.walk(root)]
+    return [name for name in names if b'"given_back": true' not in storage.read(root, name)]
 
 
 @pytest.fixture(scope="session")

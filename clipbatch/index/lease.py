@@ -62,8 +62,9 @@ class _Held:
 class Lease:
     """One driver's lease on a database; taken by ``take``, given back at the end.
 
-    Leases are numbered objects. The next one is created under ``If-None-Match: *``, so one of
-    several that find the last one void gets it. The highest number holds.
+    Leases are numbered objects, and numbers only grow. The next one is created under
+    ``If-None-Match: *``, so one of several that find the last one void gets it. The highest number
+    holds; its object stays when it is given back, and the next holder removes it.
     """
 
     def __init__(self, config: IndexConfig) -> None:
@@ -88,11 +89,9 @@ class Lease:
             return
         self._stop.set()
         self._thread.join()
-        # Its own only: numbers begin again at 1 once all are gone, so a smaller one, or even this,
-        # may be somebody's by now.
         with suppress(ClipbatchError):  # it runs out by itself
             if self._is_mine(self.number):
-                storage.delete(self._address(self.number))
+                storage.write_atomic(self._address(self.number), self._record(given_back=True))
 
     def take(self) -> None:
         """Take the lease, after waiting for it as long as the configuration allows.
@@ -128,18 +127,34 @@ class Lease:
 
     def _try(self) -> _Held | None:
         """Create the next lease if the last is void; returns who holds it otherwise."""
-        numbers = self._numbers()
-        held = self._look(max(numbers)) if numbers else None
-        if held is not None:
-            return held
-        number = max(numbers, default=0) + 1
-        if storage.create(self._address(number), self._record()) or self._is_mine(number):
-            self.number = number
-            with suppress(ClipbatchError):  # at once, while they are known to be void
+        last = 0
+        while True:
+            numbers = self._numbers()
+            last = max(last, *numbers, 0)
+            held = self._look(last) if last else None
+            if held is not None:
+                return held
+            last += 1
+            if self._create(last):  # else the next look is at whoever was quicker
                 for old in numbers:
-                    storage.delete(self._address(old))
-            return None
-        return self._look(number)
+                    with suppress(ClipbatchError):  # the next holder will
+                        storage.delete(self._address(old))
+                return None
+
+    def _create(self, number: int) -> bool:
+        """Create a lease; False where somebody has it, or a higher one.
+
+        A folder is not listed at one moment: where the lease was taken and its forerunner removed
+        meanwhile, the listing may show neither, and a number be created that was used long ago. The
+        highest is there for good, so another listing shows it.
+        """
+        if not (storage.create(self._address(number), self._record()) or self._is_mine(number)):
+            return False
+        if max(self._numbers(), default=number) > number:
+            storage.delete(self._address(number))
+            return False
+        self.number = number
+        return True
 
     def _is_mine(self, number: int) -> bool:
         """A PUT whose answer was lost is sent again, and is then refused."""
@@ -170,9 +185,11 @@ class Lease:
         renewed = self._ask(lambda: storage.modified(self.root, name))
         told = self._ask(lambda: storage.read(self.root, name))
         if renewed is None or told is None:
-            return None  # given back a moment ago
-        with suppress(ValueError, KeyError, TypeError):  # half written
+            return None  # a later holder removed it
+        with suppress(ValueError, KeyError, TypeError, AttributeError):  # half written
             record = json.loads(told)
+            if record.get("given_back"):
+                return None
             owner, lasts = Owner(**record["owner"]), float(record["lease_s"])
         until = renewed + dt.timedelta(seconds=lasts)
         if owner.is_dead() or storage.clock(self.root) > until:
@@ -190,9 +207,9 @@ class Lease:
             except ClipbatchError:
                 continue  # a store out of order: the work itself will say so
 
-    def _record(self) -> bytes:
+    def _record(self, *, given_back: bool = False) -> bytes:
         told = {"owner": asdict(Owner.me()), "lease_s": self.config.lease_s, "token": self._token}
-        return json.dumps(told).encode()
+        return json.dumps(told | {"given_back": given_back}).encode()
 
     def _numbers(self) -> list[int]:
         if not storage.is_remote(self.root) and storage.kind(self.root) == "missing":

@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from tests import groceries, pictures
 from tests.ray import world
+from tests.stores import leases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -88,7 +88,7 @@ def test_what_stops_a_run_ends_it_and_the_next_one_goes_on(tmp_path, how):
         time.sleep(0.2)
     assert 0 < world.merged(config) < 96
     if how != "raylet":  # there the next one finds its owner dead
-        assert list(Path(config.index.database).glob(".clipbatch-lease/*.json")) == []
+        assert leases(config.index.database) == []
     finish(tmp_path)
 
 

@@ -12,7 +12,7 @@ import pytest
 from clipbatch.index import lease, table
 from clipbatch.index.runs import history
 from tests import pictures
-from tests.stores import LossyProxy, bucket, moto_port, settings
+from tests.stores import LossyProxy, bucket, leases, moto_port, settings
 
 __all__ = ["bucket", "moto_port"]
 
@@ -92,7 +92,7 @@ def test_the_second_driver_is_sent_away_and_a_dead_one_keeps_nobody_waiting(root
     assert code == 0, told
     assert "waiting" not in told
     whole(str(database))
-    assert list(database.glob(f"{lease.FOLDER}/*.json")) == []
+    assert leases(str(database)) == []
 
 
 def test_without_a_lease_and_with_lost_answers_two_drivers_end_with_the_same_tables(

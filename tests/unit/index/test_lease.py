@@ -16,7 +16,7 @@ from clipbatch import storage
 from clipbatch.config import IndexConfig
 from clipbatch.errors import BadImage, Incomplete, Reason, Transient
 from clipbatch.index.lease import FOLDER, Lease, Owner
-from tests.stores import bucket, moto_port
+from tests.stores import bucket, leases, moto_port
 
 __all__ = ["bucket", "moto_port"]
 
@@ -28,13 +28,6 @@ def config(request, tmp_path):
     if request.param == "local":
         return IndexConfig(database=str(tmp_path))
     return IndexConfig(database=request.getfixturevalue("bucket").address + "/db")
-
-
-def left(config):
-    root = storage.join(config.database, FOLDER)
-    if storage.kind(root) == "missing":
-        return []
-    return [found.uri for found in storage.walk(root)]
 
 
 def forge(config, owner, number=1):
@@ -53,15 +46,17 @@ def test_a_second_driver_is_sent_away_and_told_by_whom_and_until_when(config):
         first.take()
         with pytest.raises(Incomplete, match=rf"process {os.getpid()} on .* until .* UTC.*nothing"):
             second.take()
-    assert left(config) == []
+    assert leases(config.database) == []
 
 
 def test_what_was_given_back_can_be_taken(config):
-    for _ in range(2):
+    for number in (1, 2):
         with Lease(config) as lease:
             lease.take()
-            assert left(config) == ["00000001.json"]
-    assert left(config) == []
+            assert leases(config.database) == [f"{number:08}.json"]
+    assert leases(config.database) == []
+    root = storage.join(config.database, FOLDER)
+    assert [found.uri for found in storage.walk(root)] == ["00000002.json"]  # the last one only
 
 
 def test_a_lease_of_another_host_holds_until_it_runs_out(config):
@@ -73,8 +68,8 @@ def test_a_lease_of_another_host_holds_until_it_runs_out(config):
         started = time.monotonic()
         lease.take()
         assert time.monotonic() - started < 20
-        assert "00000002.json" in left(config)
-    assert left(config) == []
+        assert "00000002.json" in leases(config.database)
+    assert leases(config.database) == []
 
 
 def test_a_lease_of_a_killed_process_here_is_taken_over_at_once(config):
@@ -87,10 +82,10 @@ def test_a_lease_of_a_killed_process_here_is_taken_over_at_once(config):
     )
     done = subprocess.run([sys.executable, "-c", script, config.database], check=False)
     assert done.returncode == -9
-    assert left(config) == ["00000001.json"]
+    assert leases(config.database) == ["00000001.json"]
     with Lease(config) as lease:
         lease.take()
-    assert left(config) == []
+    assert leases(config.database) == []
 
 
 def test_a_process_id_that_came_back_is_not_its_owner(config):
@@ -124,6 +119,41 @@ def test_of_many_at_once_one_gets_it(config):
         assert (len(held), len(told)) == (1, 5)
 
 
+@pytest.mark.parametrize("theirs", [ELSEWHERE, replace(Owner.me(), born="1")])
+def test_a_listing_that_shows_neither_the_old_nor_the_new_one_gives_no_second_lease(
+    config, monkeypatch, theirs
+):
+    """Another took number 7 and removed the void 6, while this driver listed the folder."""
+    forge(config, theirs, number=7)
+    listings = iter([[]])
+    whole = Lease._numbers
+    with monkeypatch.context() as patch, ExitStack() as stack:
+        patch.setattr(Lease, "_numbers", lambda lease: next(listings, None) or whole(lease))
+        lease = stack.enter_context(Lease(config))
+        if theirs is ELSEWHERE:
+            stack.enter_context(pytest.raises(Incomplete, match="another-host"))
+        lease.take()
+        assert leases(config.database) == ["00000008.json"]
+    assert leases(config.database) == (["00000007.json"] if theirs is ELSEWHERE else [])
+
+
+def test_who_was_too_late_and_then_finds_it_given_back_takes_the_next(config, monkeypatch):
+    create = storage.create
+
+    def slow(address, data, *_):
+        if address.endswith("00000001.json"):
+            with Lease(config) as quicker, monkeypatch.context() as patch:
+                patch.setattr(storage, "create", create)
+                quicker.take()
+        return create(address, data)
+
+    monkeypatch.setattr(storage, "create", slow)
+    with Lease(config) as lease:
+        lease.take()
+        assert leases(config.database) == ["00000002.json"]
+    assert leases(config.database) == []
+
+
 def test_it_is_renewed_while_its_owner_lives_and_a_theft_is_told(config, capsys):
     short = replace(config, lease_s=3.0)
     with Lease(short) as lease:
@@ -136,7 +166,7 @@ def test_it_is_renewed_while_its_owner_lives_and_a_theft_is_told(config, capsys)
         while "taken it over" not in capsys.readouterr().err:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-    assert left(config) == ["00000002.json"]  # theirs is left to them
+    assert leases(config.database) == ["00000002.json"]  # theirs is left to them
 
 
 @pytest.mark.parametrize("call", ["modified", "read"])
@@ -152,21 +182,21 @@ def test_a_lease_that_cannot_be_read_is_not_void(config, monkeypatch, call, reas
         patch.setattr(storage, "clock", lambda _: dt.datetime.now(dt.UTC))
         with Lease(config) as lease, pytest.raises(Transient, match=r"503.*nothing was done"):
             lease.take()
-    assert left(config) == ["00000001.json"]
+    assert leases(config.database) == ["00000001.json"]
 
 
 def test_who_slept_through_it_all_leaves_the_lease_of_another_alone(config, capsys):
     short = replace(config, lease_s=3.0)
     with Lease(short) as sleeper:
         sleeper.take()
-        # Meanwhile its lease ran out, others came and went, and numbers began again at 1.
+        # Meanwhile its lease ran out, and somebody emptied the folder by hand and began again.
         storage.delete(storage.join(config.database, FOLDER, "00000001.json"))
         forge(short, ELSEWHERE)
         deadline = time.monotonic() + 10
         while "taken it over" not in capsys.readouterr().err:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-    assert left(config) == ["00000001.json"]
+    assert leases(config.database) == ["00000001.json"]
     assert b"another-host" in storage.read(config.database, f"{FOLDER}/00000001.json")
 
 
@@ -176,4 +206,4 @@ def test_half_a_record_holds_for_a_while_and_zero_seconds_is_no_lease(config):
         lease.take()
     with Lease(replace(config, lease_s=0)) as lease:
         lease.take()
-    assert left(config) == ["00000001.json"]
+    assert leases(config.database) == ["00000001.json"]
