@@ -28,8 +28,10 @@ command -v ray >/dev/null || fail "no ray on the PATH and no $root/.venv; run 'm
 scratch=$(mktemp -d /tmp/clipbatch-ray.XXXXXX)
 nodes=() running=
 
-# Every process of the cluster inherits this mark, job drivers and other daemons included.
+# Every process of the cluster inherits this mark, job drivers and other daemons included. Ray's
+# agents would write their titles over the environment that /proc shows.
 mark=CLIPBATCH_LOCAL_RAY=$scratch
+export SPT_NOENV=1
 
 ours() { # the live processes with the mark (Linux; elsewhere the nodes clean up after themselves)
   grep -lzxF "$mark" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3 || true

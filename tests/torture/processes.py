@@ -32,7 +32,8 @@ class Mark:
         return Mark(f"{self.text}{name}/")
 
     def environment(self) -> dict[str, str]:
-        return {NAME: self.text, "PYTHONPATH": str(ROOT)}
+        # Without the last, Ray's agents write their titles over the environment that /proc shows.
+        return {NAME: self.text, "PYTHONPATH": str(ROOT), "SPT_NOENV": "1"}
 
     def pids(self) -> list[int]:
         """Return the live processes that carry the mark or a part of it."""
