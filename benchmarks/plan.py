@@ -41,7 +41,7 @@ def main() -> None:
         load = os.getloadavg()[0]
         with tempfile.TemporaryDirectory(prefix="clipbatch-plan-") as folder:
             told = trial(Path(folder), count)
-        for name in ("rows", "bytes", "seconds"):
+        for name in told["error"]:
             error = told["error"][name]
             print(
                 f"| {count} | {load:.1f} | {name} | {told['forecast'][name]:,.0f} | "

@@ -63,21 +63,21 @@ def checked(config: Config, run: Run, seconds: Mapping[str, float]) -> dict[str,
     told = _due(config, run)
     if told is None:
         return {}
-    counts = run.counts
+    counts, verbs = run.counts, told["seconds_by_verb"]
+    told |= {f"seconds_{verb}": value for verb, value in verbs.items()}
     actual = {
         "pictures": counts["listed"],
         "contents": counts["contents"],
         "rows": counts["embedded_rows"],
         "bytes": stored_bytes(config.index.database) - told["bytes_before"],
-        "seconds": round(sum(seconds.get(verb, 0.0) for verb in told["seconds_by_verb"]), 3),
+        "seconds": round(sum(seconds.get(verb, 0.0) for verb in verbs), 3),
+        **{f"seconds_{verb}": round(seconds.get(verb, 0.0), 3) for verb in verbs},
     }
-    by_verb = {verb: round(value, 3) for verb, value in told["seconds_by_verb"].items()}
     return {
         "forecast": {
             "forecast": {name: round(told[name], 3) for name in actual},
             "actual": actual,
             "error": {name: _error(told[name], value) for name, value in actual.items()},
-            "seconds_by_verb": by_verb,
         }
     }
 

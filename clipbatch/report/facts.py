@@ -93,7 +93,7 @@ def forecast(run: RunRecord) -> list[tuple[str, str]]:
     """Return (what, actual and how far off the plan was) where a plan was made for this run."""
     told = run.counts.get("forecast") or {}
     return [
-        (name, f"{number(value)} ({_off(told['error'].get(name))})")
+        (name.replace("_", " "), f"{number(value)} ({_off(told['error'].get(name))})")
         for name, value in (told.get("actual") or {}).items()
     ]
 

@@ -39,6 +39,9 @@ def test_the_error_is_forecast_over_actual_less_one(tmp_path):
     assert found["error"]["contents"] == pytest.approx(1000 / 800 - 1)
     assert found["error"]["rows"] == pytest.approx(4000 / 3200 - 1)
     assert found["error"]["seconds"] == pytest.approx(told.total_seconds / 25 - 1, abs=1e-4)
+    for verb, seconds in told.seconds.items():
+        error = seconds / SECONDS[verb] - 1
+        assert found["error"][f"seconds_{verb}"] == pytest.approx(error, abs=1e-4)
     # The table of plans is what the plan made, not the run.
     files = [path for path in (tmp_path / "db/catalog.lance").rglob("*") if path.is_file()]
     assert found["actual"]["bytes"] == sum(path.stat().st_size for path in files)

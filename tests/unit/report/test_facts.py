@@ -82,13 +82,13 @@ def test_the_time_is_told():
 
 def test_a_plan_is_told_with_its_error():
     told = {
-        "actual": {"rows": 400, "seconds": 10.0},
-        "error": {"rows": 0.0, "seconds": -0.256},
-        "forecast": {"rows": 400, "seconds": 7.44},
+        "actual": {"rows": 400, "seconds_embed": 10.0},
+        "error": {"rows": 0.0, "seconds_embed": -0.256},
+        "forecast": {"rows": 400, "seconds_embed": 7.44},
     }
     run = RunRecord("r", counts={"forecast": told})
     assert facts.forecast(run) == [
         ("rows", "400 (planned ±0 %)"),
-        ("seconds", "10 (planned −25.6 %)"),
+        ("seconds embed", "10 (planned −25.6 %)"),
     ]
     assert facts.others(run) == facts.forecast(RunRecord("r")) == []
