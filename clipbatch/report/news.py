@@ -20,8 +20,8 @@ LEAST: Final = 5  # and contents
 
 NAMES: Final = frozenset(
     {
-        *("exact_copies", "near_pairs", "near_share", "exact_leaks", "near_leaks"),
-        "exact_label_conflicts",
+        *("exact_copies", "copies", "copies_share", "near_pairs", "near_share"),
+        *("exact_leaks", "near_leaks", "exact_label_conflicts"),
         *("near_label_conflicts", "suspects", "suspects_share", "outliers", "outliers_share"),
         *("rejects", "rejects_share", "classes_new", "classes_gone", "classes_moved"),
         *("relabelled", "relabelled_share", "gone", "gone_share"),
@@ -33,6 +33,7 @@ def tell(now: Night, then: Night) -> tuple[News, ...]:
     """Compare two nights; what neither night can answer is left out."""
     found = [
         *_copies(now, then),
+        *_verified(now, then),
         *_crossing(now, then, "leaks"),
         *_crossing(now, then, "label_conflicts"),
         *_marked(now, then, "labels", "suspect", "suspects"),
@@ -69,6 +70,27 @@ def _copies(now: Night, then: Night) -> Iterator[News]:
         title = "Similar pictures, as a share of the contents that came in"
         like = {content for a, b, _ in fresh_pairs for content in (a, b)}
         yield News("near_share", title, len(came & like) / len(came))
+
+
+def _verified(now: Night, then: Night) -> Iterator[News]:
+    """Contents that came in and show, by their pixels, what another one shows."""
+    if now.copies is None:
+        return
+    members: dict[str, list[str]] = {}
+    for content, group in now.copies.items():
+        members.setdefault(group, []).append(content)
+    came, rows = now.ids - then.ids, []
+    for found in members.values():
+        # What was there before says more about a newcomer than another newcomer does.
+        order = sorted(found, key=lambda content: (content in came, content))
+        for content in order:
+            like = next((other for other in order if other != content), "")
+            if content in came and like:
+                rows.append((content, now.first[content], now.first[like]))
+    title = "New copies of other pictures, verified on pixels"
+    yield _news("copies", title, len(rows), "contents", ("image", "copy of"), rows)
+    if len(came) >= LEAST:
+        yield News("copies_share", f"{title}, as a share of what came in", len(rows) / len(came))
 
 
 def _crossing(now: Night, then: Night, name: str) -> Iterator[News]:

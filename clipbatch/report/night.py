@@ -74,6 +74,16 @@ class Night:
         a, b = ids[pairs.a].tolist(), ids[pairs.b].tolist()
         return list(zip(a, b, pairs.cosine.tolist(), strict=True))
 
+    @cached_property
+    def copies(self) -> dict[str, str] | None:
+        """Content id -> the first of its copies verified on pixels; None where not looked for."""
+        finding = self.findings.get("duplicates")
+        if finding is None or "copy_group" not in finding.per_content:
+            return None
+        ids = self.contents.content_id
+        first = ids[finding.per_content["copy_group"]].tolist()
+        return dict(zip(ids.tolist(), first, strict=True))
+
     def flagged(self, analysis: str, array: str) -> list[str] | None:
         """Return the contents that an analysis marked; None where it was not answered."""
         finding = self.findings.get(analysis)

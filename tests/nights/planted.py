@@ -123,7 +123,7 @@ def _open(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data)).convert("RGB")
 
 
-_COPIES = ("duplicates.near", "duplicates.cop", "new.near")
+_COPIES = ("duplicates.near", "duplicates.cop", "new.near", "new.cop")
 _LEAKS = ("duplicates.exact_leaks", "duplicates.copy_leaks", "new.exact_leaks", "new.near_leaks")
 _CAME = ("arrivals.", "pictures.")
 

@@ -14,7 +14,7 @@ from clipbatch.report.night import Night
 pytestmark = pytest.mark.quick
 
 
-def night(images, suspects=(), pairs=(), rejects=()):
+def night(images, suspects=(), pairs=(), rejects=(), copies=()):
     """Make a night from uri -> (content, label, split)."""
     uris = sorted(images)
     ids = np.array(sorted({images[uri][0] for uri in uris}), np.str_)
@@ -35,11 +35,15 @@ def night(images, suspects=(), pairs=(), rejects=()):
     )
     at = [tuple(np.searchsorted(ids, pair)) for pair in pairs]
     a, b = (np.array([pair[i] for pair in at], np.int64) for i in (0, 1))
+    group = np.arange(len(ids), dtype=np.int32)
+    for names in copies:
+        group[np.isin(ids, names)] = np.searchsorted(ids, min(names))
+    similar = Pairs(a, b, np.full(len(at), 0.97, np.float32))
     findings = {
         "labels": Finding(
             "h", (), per_content={"suspect": np.isin(ids, suspects).astype(np.int32)}
         ),
-        "duplicates": Finding("h", (), pairs=Pairs(a, b, np.full(len(at), 0.97, np.float32))),
+        "duplicates": Finding("h", (), pairs=similar, per_content={"copy_group": group}),
     }
     return Night(contents, findings, rejects)
 
@@ -86,6 +90,20 @@ def test_near_copies_are_told_as_a_share_of_what_came_in():
     more = base() | {f"n{i}.jpg": (f"n{i}", "dog", "train") for i in range(5)}
     found = counts(night(more, pairs=[("c4", "n0"), ("n0", "n1")]), night(base()))
     assert found == {"near_pairs": 2, "near_share": 2 / 5}
+
+
+def test_copies_are_those_that_came_in_and_show_what_another_shows():
+    more = base() | {f"n{i}.jpg": (f"n{i}", "dog", "train") for i in range(5)}
+    copies = [("c0", "c1"), ("c2", "n0", "n1"), ("n2", "n3")]  # old ones, of an old one, new ones
+    found = {news.name: news for news in tell(night(more, copies=copies), night(base()))}
+    assert found["copies"].count == 4
+    assert found["copies_share"].count == 4 / 5
+    assert found["copies"].table.columns == {
+        "image": ["n0.jpg", "n1.jpg", "n2.jpg", "n3.jpg"],
+        "copy of": ["2.jpg", "2.jpg", "n3.jpg", "n2.jpg"],
+    }
+    again = night(more, copies=copies)
+    assert not {"copies", "copies_share"} & counts(again, again).keys()
 
 
 def test_a_renamed_picture_is_not_gone_and_a_copy_less_is():
