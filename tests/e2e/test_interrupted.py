@@ -14,6 +14,7 @@ from tests.stores import leases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
+COUNT = 160
 SETTINGS = ("embed.encoder=offline-lite", "embed.batch_size=16", "embed.levels=[]")
 SCRIPT = (
     "import sys; from clipbatch import cli; from clipbatch.runtime import session; "
@@ -48,11 +49,11 @@ def processes(group):
 
 
 def at_work(root):
-    """Start a run; return it once some vectors are merged and more are to come."""
-    groceries.folder(root / "pictures", 96)
+    """Start a run; return it once it has merged some vectors and more are to come."""
     config, process = start(root, "embed.merge_rows=16")
+    before = world.merged(config)
     deadline = time.monotonic() + 200
-    while world.merged(config) < 16:
+    while world.merged(config) < before + 16:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -63,12 +64,10 @@ def finish(root):
     config, process = start(root)
     _, told = process.communicate(timeout=200)
     assert process.returncode == 0, told
-    assert len(world.vectors(config)) == 96
+    assert len(world.vectors(config)) == COUNT
 
 
-@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM", "raylet"])
-def test_what_stops_a_run_ends_it_and_the_next_one_goes_on(tmp_path, how):
-    config, process = at_work(tmp_path)
+def stop(process, how):
     if how == "Ctrl-C":  # a terminal sends it to the whole group
         os.killpg(process.pid, signal.SIGINT)
     elif how == "SIGTERM":
@@ -77,18 +76,25 @@ def test_what_stops_a_run_ends_it_and_the_next_one_goes_on(tmp_path, how):
         for pid, name in processes(process.pid).items():
             if name.startswith("raylet"):
                 os.kill(pid, signal.SIGKILL)
-    _, told = process.communicate(timeout=120)
-    assert process.returncode == 3, told
-    (line,) = [text for text in told.splitlines() if text.startswith("clipbatch:")]
-    assert "same command" in line
-    assert "Traceback" not in told
-    deadline = time.monotonic() + 30
-    while left := processes(process.pid):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.2)
-    assert 0 < world.merged(config) < 96
-    if how != "raylet":  # there the next one finds its owner dead
-        assert leases(config.index.database) == []
+
+
+def test_what_stops_a_run_ends_it_and_the_next_one_goes_on(tmp_path):
+    groceries.folder(tmp_path / "pictures", COUNT)
+    for how in ("Ctrl-C", "SIGTERM", "raylet"):  # of the same run, each further on
+        config, process = at_work(tmp_path)
+        stop(process, how)
+        _, told = process.communicate(timeout=120)
+        assert process.returncode == 3, (how, told)
+        (line,) = [text for text in told.splitlines() if text.startswith("clipbatch:")]
+        assert "same command" in line, how
+        assert "Traceback" not in told, how
+        deadline = time.monotonic() + 30
+        while left := processes(process.pid):
+            assert time.monotonic() < deadline, (how, left)
+            time.sleep(0.2)
+        assert 0 < world.merged(config) < COUNT, how
+        if how != "raylet":  # there the next one finds its owner dead
+            assert leases(config.index.database) == [], how
     finish(tmp_path)
 
 
