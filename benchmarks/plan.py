@@ -42,10 +42,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="clipbatch-plan-") as folder:
             told = trial(Path(folder), count)
         for name in told["error"]:
-            error = told["error"][name]
+            error = told["error"][name] or 0.0
             print(
-                f"| {count} | {load:.1f} | {name} | {told['forecast'][name]:,.0f} | "
-                f"{told['actual'][name]:,.0f} | {error:+.1%} |",
+                f"| {count} | {load:.1f} | {name} | {told['forecast'][name]:,.1f} | "
+                f"{told['actual'][name]:,.1f} | {error:+.1%} |",
                 flush=True,
             )
 

@@ -85,12 +85,11 @@ class Lease:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._thread is None:
-            return
-        self._stop.set()
-        self._thread.join()
+        if self._thread is not None:
+            self._stop.set()
+            self._thread.join()
         with suppress(ClipbatchError):  # it runs out by itself
-            if self._is_mine(self.number):
+            if self.number and self._is_mine(self.number):
                 storage.write_atomic(self._address(self.number), self._record(given_back=True))
 
     def take(self) -> None:
@@ -117,6 +116,10 @@ class Lease:
             time.sleep(min(left, ASK_S))
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self._thread.start()
+        with suppress(ClipbatchError):  # the next holder will
+            for old in self._numbers():
+                if old < self.number:
+                    storage.delete(self._address(old))
 
     def _refusal(self, held: _Held) -> str:
         return (
@@ -129,32 +132,29 @@ class Lease:
         """Create the next lease if the last is void; returns who holds it otherwise."""
         last = 0
         while True:
-            numbers = self._numbers()
-            last = max(last, *numbers, 0)
+            last = max(last, *self._numbers(), 0)
             held = self._look(last) if last else None
             if held is not None:
                 return held
             last += 1
             if self._create(last):  # else the next look is at whoever was quicker
-                for old in numbers:
-                    with suppress(ClipbatchError):  # the next holder will
-                        storage.delete(self._address(old))
                 return None
 
     def _create(self, number: int) -> bool:
         """Create a lease; False where somebody has it, or a higher one.
 
-        A folder is not listed at one moment: where the lease was taken and its forerunner removed
-        meanwhile, the listing may show neither, and a number be created that was used long ago. The
-        highest is there for good, so another listing shows it.
+        A driver that slept since it listed the folder may create a number that was used and removed
+        meanwhile. The highest is always there, so it finds that out from another listing.
         """
         if not (storage.create(self._address(number), self._record()) or self._is_mine(number)):
             return False
-        if max(self._numbers(), default=number) > number:
+        self.number = number  # from here on it is given back, whatever fails
+        if max(self._numbers(), default=0) == number:
+            return True
+        self.number = 0
+        with suppress(ClipbatchError):  # a lower one means nothing
             storage.delete(self._address(number))
-            return False
-        self.number = number
-        return True
+        return False
 
     def _is_mine(self, number: int) -> bool:
         """A PUT whose answer was lost is sent again, and is then refused."""
@@ -212,9 +212,7 @@ class Lease:
         return json.dumps(told | {"given_back": given_back}).encode()
 
     def _numbers(self) -> list[int]:
-        if not storage.is_remote(self.root) and storage.kind(self.root) == "missing":
-            return []
-        names = [found.uri.removesuffix(".json") for found in storage.walk(self.root, depth=1)]
+        names = [name.removesuffix(".json") for name in storage.names(self.root)]
         return [int(name) for name in names if name.isdecimal()]
 
     def _address(self, number: int) -> str:

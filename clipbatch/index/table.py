@@ -45,7 +45,8 @@ def latest(database: str, name: str) -> int | None:
 def _unreachable(database: str, name: str, error: Exception) -> ClipbatchError:
     where = storage.redact(path(database, name))
     return told(f"{where}: reading it", error) or Transient(
-        f"{where}: cannot be read ({short(error)}); see to the store, then run again"
+        f"{where}: cannot be read ({short(error)}); see to the store, then run the same command "
+        "again"
     )
 
 

@@ -77,18 +77,19 @@ def _verified(now: Night, then: Night) -> Iterator[News]:
     if now.copies is None:
         return
     members: dict[str, list[str]] = {}
-    for content, group in now.copies.items():
-        members.setdefault(group, []).append(content)
+    for content, picture in now.copies.items():
+        members.setdefault(picture, []).append(content)
     came, rows = now.ids - then.ids, []
     for found in members.values():
         # What was there before says more about a newcomer than another newcomer does.
         order = sorted(found, key=lambda content: (content in came, content))
         for content in order:
-            like = next((other for other in order if other != content), "")
-            if content in came and like:
-                rows.append((content, now.first[content], now.first[like]))
+            other = next((c for c in order if c != content), "")
+            if content in came and other:
+                rows.append((content, now.first[content], now.first[other], len(order)))
     title = "New copies of other pictures, verified on pixels"
-    yield _news("copies", title, len(rows), "contents", ("image", "copy of"), rows)
+    columns = ("image", "in a group with", "of so many")  # joined by chains: no pair is claimed
+    yield _news("copies", title, len(rows), "contents", columns, rows)
     if len(came) >= LEAST:
         yield News("copies_share", f"{title}, as a share of what came in", len(rows) / len(came))
 

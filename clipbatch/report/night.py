@@ -1,12 +1,13 @@
 """One night as far as it is compared with another: who holds what, where and under which label."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from clipbatch.measure import copy_groups
 from clipbatch.measure.base import Contents, Finding
 
 Reject = tuple[str, str]  # uri, reason
@@ -76,13 +77,12 @@ class Night:
 
     @cached_property
     def copies(self) -> dict[str, str] | None:
-        """Content id -> the first of its copies verified on pixels; None where not looked for."""
+        """Content id -> the picture it shows; copies show one. None where not looked for."""
         finding = self.findings.get("duplicates")
         if finding is None or "copy_group" not in finding.per_content:
             return None
-        ids = self.contents.content_id
-        first = ids[finding.per_content["copy_group"]].tolist()
-        return dict(zip(ids.tolist(), first, strict=True))
+        shown = copy_groups.of(replace(self.contents, found={"duplicates": finding}))
+        return dict(zip(self.contents.content_id.tolist(), shown.tolist(), strict=True))
 
     def flagged(self, analysis: str, array: str) -> list[str] | None:
         """Return the contents that an analysis marked; None where it was not answered."""

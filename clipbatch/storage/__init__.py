@@ -38,6 +38,7 @@ __all__ = [
     "join",
     "kind",
     "modified",
+    "names",
     "open_file",
     "probe",
     "read",
@@ -100,6 +101,21 @@ def walk(root: str, timeout_s: float = _TIMEOUT_S, *, depth: int | None = None) 
     if is_remote(root):
         return remote.walk(root, timeout_s, depth)
     return local.walk(root, depth)
+
+
+def names(root: str, timeout_s: float = _TIMEOUT_S) -> list[str]:
+    """Return the names of what lies in a folder or right below a prefix, without a look at each.
+
+    A small folder is listed at one moment, which ``walk`` does not promise: it leaves out what is
+    removed before it has looked at it. Hidden names are left out; none where there is no folder.
+
+    Raises:
+        ConfigError: it may not be read.
+        Transient: the store or the file system failed.
+    """
+    if is_remote(root):
+        return [found.uri for found in remote.walk(root, timeout_s, 1)]
+    return local.names(root)
 
 
 def status(root: str, uri: str, timeout_s: float = _TIMEOUT_S) -> Object:

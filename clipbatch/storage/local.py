@@ -76,6 +76,17 @@ def walk(root: str, depth: int | None) -> Iterator[Object]:
             pending.append((folder + name, iter(below), above | {identity}))
 
 
+def names(root: str) -> list[str]:
+    """Return the names in a folder, percent-encoded and sorted; hidden ones are left out."""
+    try:
+        found = os.listdir(path_of(root))  # noqa: PTH208 - pathlib cannot hold bytes
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _refusal(root, error) from error
+    return sorted(encode_uri(name) for name in found if not name.startswith(b"."))
+
+
 def status(root: str, uri: str) -> Object:
     """Return size and stamp of one file."""
     try:

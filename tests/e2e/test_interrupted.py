@@ -14,7 +14,7 @@ from tests.stores import leases
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
-COUNT = 160
+COUNT = 200
 SETTINGS = ("embed.encoder=offline-lite", "embed.batch_size=16", "embed.levels=[]")
 SCRIPT = (
     "import sys; from clipbatch import cli; from clipbatch.runtime import session; "
@@ -57,7 +57,7 @@ def at_work(root):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    return config, process
+    return config, process, before
 
 
 def finish(root):
@@ -81,7 +81,7 @@ def stop(process, how):
 def test_what_stops_a_run_ends_it_and_the_next_one_goes_on(tmp_path):
     groceries.folder(tmp_path / "pictures", COUNT)
     for how in ("Ctrl-C", "SIGTERM", "raylet"):  # of the same run, each further on
-        config, process = at_work(tmp_path)
+        config, process, before = at_work(tmp_path)
         stop(process, how)
         _, told = process.communicate(timeout=120)
         assert process.returncode == 3, (how, told)
@@ -92,7 +92,7 @@ def test_what_stops_a_run_ends_it_and_the_next_one_goes_on(tmp_path):
         while left := processes(process.pid):
             assert time.monotonic() < deadline, (how, left)
             time.sleep(0.2)
-        assert 0 < world.merged(config) < COUNT, how
+        assert before < world.merged(config) < COUNT, how
         if how != "raylet":  # there the next one finds its owner dead
             assert leases(config.index.database) == [], how
     finish(tmp_path)

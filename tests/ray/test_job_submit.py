@@ -163,6 +163,14 @@ def test_the_cluster_finds_what_a_local_run_finds(submitted, local):
     assert audit(submitted.folder)["findings"] == audit(local)["findings"]
 
 
+def test_ray_s_agents_keep_the_mark_by_which_they_are_ended(submitted, nodes):
+    scratch = str(Path(nodes["RAY_AUTH_TOKEN_PATH"]).parent)
+    agents = [pid for pid, command in cluster.processes(scratch).items() if "Agent" in command]
+    assert len(agents) >= 4  # of the dashboard and of environments, on either node
+    for pid in agents:  # a title that is written over the environment leaves zeros
+        assert b"\0\0" not in Path(f"/proc/{pid}/environ").read_bytes().rstrip(b"\0")
+
+
 def test_submit_knows_two_codes_and_the_verdict_has_the_rest(submitted, submit):
     failing = submit("failing.toml")
     assert failing.code == 1, failing.said

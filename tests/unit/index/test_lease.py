@@ -154,6 +154,44 @@ def test_who_was_too_late_and_then_finds_it_given_back_takes_the_next(config, mo
     assert leases(config.database) == []
 
 
+def test_who_slept_while_others_came_and_went_takes_no_number_that_is_used_up(config, monkeypatch):
+    create = storage.create
+    with ExitStack() as stack:
+        later = Lease(config)
+
+        def slow(address, data, *_):
+            monkeypatch.setattr(storage, "create", create)
+            for _ in range(2):
+                with Lease(config) as quicker:
+                    quicker.take()
+            stack.enter_context(later).take()
+            return create(address, data)
+
+        with Lease(config) as first:
+            first.take()
+        monkeypatch.setattr(storage, "create", slow)
+        with Lease(config) as lease, pytest.raises(Incomplete):
+            lease.take()
+        assert later.number == 4
+        assert leases(config.database) == ["00000004.json"]
+
+
+def test_a_store_that_fails_before_it_is_held_leaves_nobody_waiting(config, monkeypatch):
+    whole, calls = Lease._numbers, []
+
+    def failing(lease):
+        calls.append(lease)
+        if len(calls) == 2:
+            raise Transient("503")
+        return whole(lease)
+
+    monkeypatch.setattr(Lease, "_numbers", failing)
+    with Lease(config) as lease, pytest.raises(Transient):
+        lease.take()
+    assert len(calls) == 2
+    assert leases(config.database) == []
+
+
 def test_it_is_renewed_while_its_owner_lives_and_a_theft_is_told(config, capsys):
     short = replace(config, lease_s=3.0)
     with Lease(short) as lease:

@@ -100,10 +100,29 @@ def test_copies_are_those_that_came_in_and_show_what_another_shows():
     assert found["copies_share"].count == 4 / 5
     assert found["copies"].table.columns == {
         "image": ["n0.jpg", "n1.jpg", "n2.jpg", "n3.jpg"],
-        "copy of": ["2.jpg", "2.jpg", "n3.jpg", "n2.jpg"],
+        "in a group with": ["2.jpg", "2.jpg", "n3.jpg", "n2.jpg"],
+        "of so many": [3, 3, 2, 2],
     }
     again = night(more, copies=copies)
     assert not {"copies", "copies_share"} & counts(again, again).keys()
+
+
+def test_equal_pixels_under_other_bytes_are_copies():
+    more = base() | {f"n{i}.jpg": (f"n{i}", "dog", "train") for i in range(5)}
+    now = night(more)
+    pixels = np.array(["black" if name[0] == "n" else "" for name in now.contents.content_id])
+    now = replace(now, contents=replace(now.contents, facts={"pixel_id": pixels}))
+    assert counts(now, night(base())) == {"copies": 5, "copies_share": 1}
+
+
+def test_copies_are_not_told_where_nobody_looked_and_no_share_of_a_few():
+    more = base() | {"n.jpg": ("n", "dog", "train")}
+    now = night(more, copies=[("c0", "n")])
+    assert counts(now, night(base())) == {"copies": 1}
+    old = {"duplicates": replace(now.findings["duplicates"], per_content={})}
+    names = {news.name for news in tell(replace(now, findings=old), night(base()))}
+    assert "copies" not in names
+    assert "near_pairs" in names
 
 
 def test_a_renamed_picture_is_not_gone_and_a_copy_less_is():

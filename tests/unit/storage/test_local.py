@@ -188,3 +188,12 @@ def _umask() -> int:
 def test_the_path_of_a_name_lies_below_its_root():
     assert local.path_of("/data", "a%20b") == b"/data/a b"
     assert Path(os.fsdecode(local.path_of("/", "x/y"))) == Path("/x/y")
+
+
+def test_names_are_those_of_one_folder_and_none_of_no_folder(tmp_path):
+    for name in ("b.json", "a b.json", ".hidden", "below/c.json"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "nowhere").symlink_to("missing")
+    assert storage.names(str(tmp_path)) == ["a b.json", "b.json", "below", "nowhere"]
+    assert storage.names(str(tmp_path / "missing")) == []
