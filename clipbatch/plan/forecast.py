@@ -71,7 +71,7 @@ class Rates:
         vector_s: for one vector, on one actor with its threads, while the others work beside it.
         start_s: until a worker had loaded the encoder.
         choose_s: to choose the batch shape; 0 where it is given, or pinned with a table.
-        task_s: until a worker could compute a unit of an analysis.
+        task_s: until a worker had loaded what any analysis computes with.
         actor_bytes: memory of such a worker at its peak.
         batch_size: rows of a forward pass.
     """

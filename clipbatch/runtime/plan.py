@@ -1,5 +1,6 @@
 """Measure a sample with the real stages, on workers like those that will do the work."""
 
+import importlib
 import resource
 import time
 from typing import Any, Final
@@ -30,6 +31,8 @@ from clipbatch.versions import refuse_known_bad
 
 SAMPLE: Final = 64  # pictures that are read, decoded and embedded
 SECONDS: Final = 3.0  # for which encoding is repeated
+# What analyses compute with; loading it takes a worker longer than a small collection's answers.
+LIBRARIES: Final = ("torch", "scipy.stats", "sklearn.cluster", "persim", "umap")
 
 
 def make(config: Config) -> Plan:
@@ -87,10 +90,9 @@ def _measured(
 
 
 def _awake() -> float:
-    """Tell when a worker was ready for a unit of an analysis."""
-    import clipbatch.measure
-
-    assert clipbatch.measure.ANALYSES
+    """Tell when a worker was ready for any unit of any analysis."""
+    for name in ("clipbatch.measure", *LIBRARIES):
+        importlib.import_module(name)
     return time.time()
 
 
