@@ -7,21 +7,19 @@ not renewed for a while by the store's own clock, or when its owner is known to 
 
 import datetime as dt
 import json
-import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from clipbatch import storage
 from clipbatch.config import IndexConfig
 from clipbatch.errors import BadImage, ClipbatchError, Incomplete, Reason, Transient
+from clipbatch.index.owner import Owner
 from clipbatch.progress import say
 
 T = TypeVar("T")
@@ -29,27 +27,6 @@ T = TypeVar("T")
 FOLDER: Final = ".clipbatch-lease"  # hidden: neither a table nor a picture
 BEATS: Final = 3  # renewals in the time that a lease lasts
 ASK_S: Final = 2.0  # between two looks at somebody else's lease
-
-
-@dataclass(frozen=True)
-class Owner:
-    """A driver: its host and boot, its process, and when that began (process ids come back)."""
-
-    host: str
-    boot: str
-    pid: int
-    born: str
-
-    @classmethod
-    def me(cls) -> "Owner":
-        """Return this process."""
-        return cls(socket.gethostname(), _boot(), os.getpid(), _born(os.getpid()))
-
-    def is_dead(self) -> bool:
-        """Tell whether the process is known to be gone; of another host nothing is known."""
-        if (self.host, self.boot) != (socket.gethostname(), _boot()):
-            return False
-        return _born(self.pid) != self.born
 
 
 @dataclass(frozen=True)
@@ -225,32 +202,3 @@ def _name(number: int) -> str:
 
 def _told(owner: Owner) -> str:
     return f"process {owner.pid} on {owner.host}"
-
-
-def _boot() -> str:
-    """Name this boot and this space of process ids: two containers may share a host's name."""
-    with suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot}/{os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - not a path
-    return ""
-
-
-def _born(pid: int) -> str:
-    """Return when a process began, in clock ticks since the boot; "" where it is no more."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return "" if Path("/proc/self").exists() else _lives(pid)
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] in "ZX" else fields[19]
-
-
-def _lives(pid: int) -> str:
-    """Where there is no /proc, tell only whether there is a process of this number."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except PermissionError:
-        return "?"
-    return "?"

@@ -15,7 +15,8 @@ import pytest
 from clipbatch import storage
 from clipbatch.config import IndexConfig
 from clipbatch.errors import BadImage, Incomplete, Reason, Transient
-from clipbatch.index.lease import FOLDER, Lease, Owner
+from clipbatch.index.lease import FOLDER, Lease
+from clipbatch.index.owner import Owner
 from tests.stores import bucket, leases, moto_port
 
 __all__ = ["bucket", "moto_port"]
@@ -125,10 +126,14 @@ def test_a_listing_that_shows_neither_the_old_nor_the_new_one_gives_no_second_le
 ):
     """Another took number 7 and removed the void 6, while this driver listed the folder."""
     forge(config, theirs, number=7)
-    listings = iter([[]])
-    whole = Lease._numbers
+    whole, listings = Lease._numbers, iter([[]])
+
+    def listed(lease):
+        found = next(listings, None)
+        return whole(lease) if found is None else found
+
     with monkeypatch.context() as patch, ExitStack() as stack:
-        patch.setattr(Lease, "_numbers", lambda lease: next(listings, None) or whole(lease))
+        patch.setattr(Lease, "_numbers", listed)
         lease = stack.enter_context(Lease(config))
         if theirs is ELSEWHERE:
             stack.enter_context(pytest.raises(Incomplete, match="another-host"))
