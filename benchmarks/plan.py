@@ -60,10 +60,10 @@ def main() -> None:
             told = trial(Path(folder), count)
             analyses = of_analyses(Path(folder)) if asked.analyses else {}
         for name in told["error"]:
-            error = told["error"][name] or 0.0
+            error = told["error"][name]  # None where nothing came
             print(
                 f"| {count} | {load:.1f} | {name} | {told['forecast'][name]:,.1f} | "
-                f"{told['actual'][name]:,.1f} | {error:+.1%} |",
+                f"{told['actual'][name]:,.1f} | {'-' if error is None else f'{error:+.1%}'} |",
                 flush=True,
             )
         for name, (declared, took) in analyses.items():

@@ -77,7 +77,7 @@ class Night:
 
     @cached_property
     def copies(self) -> dict[str, str] | None:
-        """Content id -> the picture it shows; copies show one. None where not looked for."""
+        """Content id -> the picture it shows, one for all its copies; None without groups."""
         finding = self.findings.get("duplicates")
         if finding is None or "copy_group" not in finding.per_content:
             return None

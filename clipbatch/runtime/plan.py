@@ -32,7 +32,7 @@ from clipbatch.versions import refuse_known_bad
 SAMPLE: Final = 64  # pictures that are read, decoded and embedded
 SECONDS: Final = 3.0  # for which encoding is repeated
 # What analyses compute with; loading it takes a worker longer than a small collection's answers.
-LIBRARIES: Final = ("torch", "scipy.stats", "sklearn.cluster", "persim", "umap")
+MODULES: Final = ("torch", "scipy.stats", "sklearn.cluster", "persim", "umap")
 
 
 def make(config: Config) -> Plan:
@@ -91,7 +91,7 @@ def _measured(
 
 def _awake() -> float:
     """Tell when a worker was ready for any unit of any analysis."""
-    for name in ("clipbatch.measure", *LIBRARIES):
+    for name in ("clipbatch.measure", *MODULES):
         importlib.import_module(name)
     return time.time()
 

@@ -12,7 +12,7 @@ from tests import groceries, pictures
 from tests.ray import world
 from tests.stores import leases
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 COUNT = 200
 SETTINGS = ("embed.encoder=offline-lite", "embed.batch_size=16", "embed.levels=[]")
